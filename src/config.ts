@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { KvalError } from './errors.js';
+
+/** The one place that knows where the rooms are and reads the environment. */
+export interface Config {
+  /** The folder of kval itself: where `package.json` stands. */
+  readonly root: string;
+  /** What kval keeps between runs and can make again: build cache, quickstart state, reports. */
+  readonly home: string;
+  readonly python: string;
+  readonly harnessFolder: string;
+  readonly modelsFolder: string;
+  readonly starterFolder: string;
+  readonly starterCandidatesFolder: string;
+  /** The embedded simulator that ships. */
+  readonly embeddedModelFolder: string;
+  readonly buildCacheFolder: string;
+  readonly buildCacheMaxBytes: number;
+  /** Other people's kernels, where somebody has them: tests and benchmarks only. */
+  readonly corporaFolder: string | null;
+  readonly workers: number;
+  readonly endpoint: { readonly baseUrl: string | null; readonly apiKey: string | null; readonly model: string | null };
+}
+
+const environmentSchema = z.object({
+  KVAL_HOME: z.string().min(1).optional(),
+  KVAL_PYTHON: z.string().min(1).optional(),
+  KVAL_CORPORA: z.string().min(1).optional(),
+  KVAL_WORKERS: z.coerce.number().int().positive().optional(),
+  KVAL_CACHE_GIB: z.coerce.number().positive().optional(),
+  OPENAI_BASE_URL: z.string().min(1).optional(),
+  OPENAI_API_KEY: z.string().min(1).optional(),
+  KVAL_ENDPOINT_MODEL: z.string().min(1).optional(),
+});
+
+export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const parsed = environmentSchema.safeParse(environment);
+  if (!parsed.success) {
+    throw new KvalError('usage', `an environment variable is not what it should be: ${z.prettifyError(parsed.error)}`);
+  }
+  const variables = parsed.data;
+  const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+  const home = resolve(variables.KVAL_HOME ?? join(root, '.kval'));
+  const venvPython = join(root, '.venv', 'bin', 'python');
+  const corpora = variables.KVAL_CORPORA ?? join(root, '..', 'shared', 'corpora');
+  return {
+    root,
+    home,
+    python: variables.KVAL_PYTHON ?? (existsSync(venvPython) ? venvPython : 'python3'),
+    harnessFolder: join(root, 'cuda-harness'),
+    modelsFolder: join(root, 'models'),
+    starterFolder: join(root, 'kernelbench', 'starter'),
+    starterCandidatesFolder: join(root, 'kernelbench', 'candidates'),
+    embeddedModelFolder: join(root, 'models', 'embedded'),
+    buildCacheFolder: join(home, 'builds'),
+    buildCacheMaxBytes: (variables.KVAL_CACHE_GIB ?? 8) * 2 ** 30,
+    corporaFolder: existsSync(corpora) ? corpora : null,
+    workers: variables.KVAL_WORKERS ?? Math.max(1, cpus().length),
+    endpoint: {
+      baseUrl: variables.OPENAI_BASE_URL ?? null,
+      apiKey: variables.OPENAI_API_KEY ?? null,
+      model: variables.KVAL_ENDPOINT_MODEL ?? null,
+    },
+  };
+}
+
+/** What a child process gets of this one's environment: enough to run compilers, no secrets. */
+export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const passed = [
+    'PATH',
+    'HOME',
+    'LANG',
+    'LC_ALL',
+    'TMPDIR',
+    'CUDA_HOME',
+    'CUDA_VISIBLE_DEVICES',
+    'LD_LIBRARY_PATH',
+    'CXX',
+    'KVAL_NVCC',
+  ];
+  const child: Record<string, string> = {
+    PYTHONPATH: `${config.harnessFolder}:${config.modelsFolder}`,
+    PYTHONUNBUFFERED: '1',
+  };
+  for (const name of passed) {
+    const value = environment[name];
+    if (value !== undefined) child[name] = value;
+  }
+  return child;
+}
