@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kval_harness.build.instrument import InstrumentError
+from kval_harness.outcome import InstrumentError
 
 DEFAULT_ARCH = "sm_90"
 HOW_TO_GET_NVCC = "install NVIDIA's wheels (nvidia-cuda-nvcc) beside torch, or set KVAL_NVCC to an nvcc"
@@ -92,16 +92,17 @@ def find_toolchain(cache_folder: Path, arch: str | None = None) -> Toolchain:
     """
     target = arch or DEFAULT_ARCH
     if not re.fullmatch(r"sm_[0-9]+[af]?", target):
-        raise InstrumentError("bad-request", f"{target!r} is no GPU architecture; write it like sm_90")
+        raise InstrumentError("bad-request", f"{target!r} is no GPU architecture; write it like sm_90", retry=False)
     facts = _facts()
     if facts.torch_cuda is None or facts.torch_root is None or facts.torch_version is None:
-        raise InstrumentError("toolchain-missing", "torch with CUDA is not installed; install a CUDA build of torch")
+        missing = "torch with CUDA is not installed; install a CUDA build of torch"
+        raise InstrumentError("toolchain-missing", missing, retry=False)
     if facts.nvcc is None or facts.nvcc_version is None:
         missing = f"no nvcc that fits torch's CUDA {facts.torch_cuda}: {facts.why_no_nvcc}"
-        raise InstrumentError("toolchain-missing", missing)
+        raise InstrumentError("toolchain-missing", missing, retry=False)
     if facts.cxx_version is None:
         missing = f"no C++ compiler: {facts.cxx!r} does not run; install g++ or set CXX"
-        raise InstrumentError("toolchain-missing", missing)
+        raise InstrumentError("toolchain-missing", missing, retry=False)
     return Toolchain(
         nvcc=_nvcc_in(_cuda_home(facts.nvcc, cache_folder)),
         nvcc_version=facts.nvcc_version,
