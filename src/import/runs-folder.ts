@@ -1,0 +1,212 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { makeCandidate } from '../candidate.js';
+import { officialSet, problemId } from '../problem.js';
+import { candidateOfRow, type ImportedCandidate, looksLikeCuda, type RowContext } from './candidate-row.js';
+import { generatorOf } from './generator.js';
+import { parseLevel } from './problem-key.js';
+import { publishedLabel } from './published.js';
+import { type ImportEvent, malformedBy, stopIfAborted } from './report.js';
+import { readRows } from './rows.js';
+import { type RunLabel, type RunLabels, readDetailedResults, readEvalResults, readRunConfig } from './run-labels.js';
+import { readSource } from './source-file.js';
+
+export type FolderDialect = 'runs' | 'detailed' | 'results';
+
+/** What the caller says about a whole import; each wins over what the files say. */
+export interface Stated {
+  readonly set: string | null;
+  readonly problemId: string | null;
+  readonly level: number | null;
+  readonly source: string | null;
+  readonly run: string | null;
+  readonly generator: string | null;
+  readonly signal: AbortSignal | undefined;
+}
+
+type Events = AsyncGenerator<ImportEvent<ImportedCandidate>>;
+
+const kernelFile = /^level_(?<level>\d+)_problem_(?<number>\d+)_sample_(?<sample>\d+)_kernel\.(?:py|cu)$/;
+const detailedFile = /^problem_(?<number>\d+)_kernel\.(?:py|cu)$/;
+
+/** Which of the known kinds of runs folder this is, by the files directly in it; null for any other folder. */
+export function dialectOf(names: readonly string[]): FolderDialect | null {
+  if (names.some((name) => kernelFile.test(name)) || names.includes('eval_results.json')) return 'runs';
+  if (names.includes('detailed_results.json') || names.some((name) => detailedFile.test(name))) return 'detailed';
+  if (names.includes('results.jsonl') && names.includes('generated_kernels')) return 'results';
+  return null;
+}
+
+/** Reads one runs folder. `where` is its place in the import, for the notes. */
+export async function* readRunsFolder(folder: string, where: string, dialect: FolderDialect, stated: Stated): Events {
+  switch (dialect) {
+    case 'runs':
+    case 'detailed':
+      yield* readKernelFiles(folder, where, dialect, stated);
+      return;
+    case 'results':
+      yield* readResultsFolder(folder, where, stated);
+      return;
+  }
+}
+
+interface KernelFile {
+  readonly name: string;
+  readonly level: number | null;
+  readonly number: number;
+  readonly sample: number;
+}
+
+async function* readKernelFiles(folder: string, where: string, dialect: 'runs' | 'detailed', stated: Stated): Events {
+  const config = await readRunConfig(folder);
+  const results = dialect === 'runs' ? await evalResults(folder) : await detailedResults(folder);
+  for (const note of results.malformed) yield { kind: 'malformed', ...note, where: place(where, note.where) };
+
+  const run = stated.run ?? config.run ?? basename(folder);
+  const runLevel = stated.level ?? results.level ?? config.level ?? parseLevel(/level[_-]?\d+/i.exec(run)?.[0] ?? null);
+  const files = kernelFiles(await readdir(folder), dialect, runLevel);
+  const levels = new Set(files.map((file) => file.level));
+  const onlyLevel = levels.size === 1 ? (files[0]?.level ?? null) : null;
+  const { unclaimed, claim } = labelIndex(results.labels, runLevel ?? onlyLevel);
+
+  const set = stated.set ?? config.set ?? officialSet;
+  const source = stated.source ?? basename(folder);
+  const generator = generatorOf({
+    stated: stated.generator ?? results.generator ?? config.generator,
+    run,
+    source,
+  });
+  for (const file of files) {
+    stopIfAborted(stated.signal);
+    const place_ = place(where, file.name);
+    if (file.level === null && stated.problemId === null) {
+      const reason = 'no level: neither the folder nor its files say one; name it with --level';
+      yield { kind: 'malformed', where: place_, line: null, reason };
+      continue;
+    }
+    const record = claim(file);
+    let event: ImportEvent<ImportedCandidate>;
+    try {
+      const text = await readSource(join(folder, file.name));
+      const candidate = makeCandidate({
+        source: text,
+        language: looksLikeCuda(text) ? 'cuda' : 'python',
+        problemId: stated.problemId ?? problemId(set, file.level ?? 0, file.number),
+        origin: { generator, run, sample: file.sample, source },
+      });
+      const published = record === null ? null : publishedLabel(record, { gpu: null, run });
+      const item = { candidate, published, problem: null, backend: config.backend, hasCudaKernel: null };
+      event = { kind: 'item', item, where: place_, line: null };
+    } catch (thrown) {
+      event = malformedBy(thrown, place_, null);
+    }
+    yield event;
+  }
+  for (const label of unclaimed()) {
+    const which = `problem ${label.number}, sample ${label.sample}`;
+    yield {
+      kind: 'skipped',
+      where: where || '.',
+      line: null,
+      reason: `a published result without its kernel file: ${which}`,
+    };
+  }
+}
+
+async function evalResults(folder: string): Promise<RunLabels & { level: null; generator: null }> {
+  const found = existsSync(join(folder, 'eval_results.json'));
+  const results = found ? await readEvalResults(folder) : { labels: [], malformed: [] };
+  return { ...results, level: null, generator: null };
+}
+
+async function detailedResults(folder: string): Promise<Awaited<ReturnType<typeof readDetailedResults>>> {
+  const found = existsSync(join(folder, 'detailed_results.json'));
+  return found ? readDetailedResults(folder) : { labels: [], malformed: [], level: null, generator: null };
+}
+
+function kernelFiles(names: readonly string[], dialect: 'runs' | 'detailed', runLevel: number | null): KernelFile[] {
+  const files: KernelFile[] = [];
+  for (const name of names) {
+    const parts = (dialect === 'runs' ? kernelFile : detailedFile).exec(name)?.groups;
+    if (!parts) continue;
+    const level = parts.level === undefined ? runLevel : Number(parts.level);
+    files.push({ name, level, number: Number(parts.number), sample: Number(parts.sample ?? 0) });
+  }
+  return files.sort(
+    (a, b) =>
+      (a.level ?? 0) - (b.level ?? 0) || a.number - b.number || a.sample - b.sample || (a.name < b.name ? -1 : 1),
+  );
+}
+
+/** Finds the label of a kernel file; each label is given once, the last of several for the same kernel. */
+function labelIndex(
+  labels: readonly RunLabel[],
+  level: number | null,
+): { claim: (file: KernelFile) => JsonRecord | null; unclaimed: () => RunLabel[] } {
+  const keyOf = (at: number | null, number: number, sample: number): string => `${at}/${number}/${sample}`;
+  const index = new Map(labels.map((label) => [keyOf(label.level ?? level, label.number, label.sample), label]));
+  const claimed = new Set<RunLabel>();
+  return {
+    claim: (file) => {
+      const label = index.get(keyOf(file.level, file.number, file.sample));
+      if (label === undefined) return null;
+      claimed.add(label);
+      return label.record;
+    },
+    unclaimed: () => labels.filter((label) => !claimed.has(label)),
+  };
+}
+type JsonRecord = RunLabel['record'];
+
+/** `results.jsonl` with a `status` on each row, and the code under `generated_kernels/level_L/problem_P.py`. */
+async function* readResultsFolder(folder: string, where: string, stated: Stated): Events {
+  const config = await readRunConfig(folder);
+  const context: RowContext = {
+    source: stated.source ?? basename(folder),
+    run: stated.run ?? config.run ?? basename(folder),
+    level: stated.level ?? config.level,
+    set: stated.set ?? config.set,
+    problemId: stated.problemId,
+    generator: stated.generator ?? config.generator,
+    codeOf: async ({ level, number }, sample) => {
+      const base = join(folder, 'generated_kernels', `level_${level}`, `problem_${number}`);
+      const path = [`${base}_sample_${sample}.py`, `${base}.py`, `${base}.cu`].find((each) => existsSync(each));
+      return path === undefined ? null : readSource(path);
+    },
+  };
+  yield* candidatesOfRows(
+    readRows(join(folder, 'results.jsonl'), 'jsonl', stated.signal),
+    place(where, 'results.jsonl'),
+    context,
+  );
+}
+
+/** Turns rows into candidates, one event for each row. */
+export async function* candidatesOfRows(rows: ReturnType<typeof readRows>, where: string, context: RowContext): Events {
+  for await (const row of rows) {
+    if ('reason' in row) {
+      yield { kind: 'malformed', where, line: row.line, reason: row.reason };
+      continue;
+    }
+    let event: ImportEvent<ImportedCandidate>;
+    try {
+      const item = await candidateOfRow(row.row, context);
+      event =
+        item === null
+          ? { kind: 'skipped', where, line: row.line, reason: withoutKernel(row.row.status) }
+          : { kind: 'item', item, where, line: row.line };
+    } catch (thrown) {
+      event = malformedBy(thrown, where, row.line);
+    }
+    yield event;
+  }
+}
+
+function withoutKernel(status: unknown): string {
+  return typeof status === 'string' ? `the row holds no kernel (status: ${status})` : 'the row holds no kernel';
+}
+
+function place(where: string, name: string): string {
+  return where === '' ? name : `${where}/${name}`;
+}
