@@ -20,7 +20,7 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ StopSignal = Callable[[], bool]  # asked every TICK_S; true means: end this job 
 
 MESSAGE_BYTES = 64 * 1024 * 1024  # a candidate of 10 MB quoted three times still fits
 TAIL_BYTES = 16 * 1024
+OUTPUT_BYTES = 64 * 1024 * 1024
 FILE_BYTES = 256 * 1024 * 1024
 TICK_S = 0.05
 ANSWER_S = 10.0
@@ -122,65 +123,121 @@ def run_child(
     Raises `Interrupted` when `stop` says so, and whatever `serve` raises; OSError when the machine cannot fork;
     `Unkillable` when the child hangs in the kernel.
     """
-    _adopt_orphans()
-    folder.mkdir(parents=True, exist_ok=True)
-    elders = frozenset(_children(os.getpid()))
-    ours, theirs = socket.socketpair()
-    began = time.monotonic()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    parent = os.getpid()
-    child = os.fork()
-    if child == 0:
-        _live(task, theirs, parent, folder, limits, dict(environment or {}))
-    theirs.close()
-    ours.setblocking(False)
-    try:
-        farewell, timed_out = _attend(child, ours, began + limits.wall_s, serve, clock_stops_while_serving, stop)
-    finally:
-        status = _end_all(child, elders)
-        ours.close()
-    return _account(farewell, timed_out, status, folder, (time.monotonic() - began) * 1000)
+    with Child(task, folder=folder, limits=limits, environment=environment) as child:
+        while True:
+            request = child.receive(stop)
+            if request is None or serve is None:
+                return child.end()
+            paused = time.monotonic()
+            answer = serve(request.body)
+            if clock_stops_while_serving:
+                child.extend(time.monotonic() - paused)
+            child.answer(answer)
 
 
 # --- the parent ------------------------------------------------------------------------------------------------------
 
 
-def _attend(
-    child: int,
-    line: socket.socket,
-    deadline: float,
-    serve: Callable[[Json], Json] | None,
-    clock_stops: bool,
-    stop: StopSignal | None,
-) -> tuple[dict[str, Json] | None, bool]:
-    """Answers the child until it says farewell, dies or runs out of time."""
-    inbox = _Inbox(line)
-    with _death_notice(child) as death:
-        poll = select.poll()
-        poll.register(line, select.POLLIN)
-        if death is not None:
-            poll.register(death, select.POLLIN)
-        while True:
-            if stop is not None and stop():
-                raise Interrupted
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return None, True
-            events = {descriptor for descriptor, _ in poll.poll(min(left, TICK_S) * 1000)}
-            if line.fileno() in events and not inbox.read():
-                poll.unregister(line)
-            for message in inbox.messages():
-                if message.get("kind") != "ask" or serve is None:
-                    return message, False
-                paused = time.monotonic()
-                answer = serve(message.get("body"))
-                line.settimeout(ANSWER_S)
-                _answer(line, answer)
-                line.setblocking(False)
-                deadline += time.monotonic() - paused if clock_stops else 0
-            if inbox.broken or (_has_died(child) and not inbox.read()):
-                return next(inbox.messages(), None), False
+@dataclass(frozen=True)
+class Request:
+    """What a child asked. It waits for an answer."""
+
+    body: Json
+
+
+class Child:
+    """A contained child as a conversation: it asks, we answer. `run_child` is the plain form.
+
+    Of several children the youngest ends first: ending one kills every process that it or an older one let escape.
+    """
+
+    def __init__(
+        self,
+        task: Callable[[Channel], Json],
+        *,
+        folder: Path,
+        limits: Limits,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        _adopt_orphans()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._elders = frozenset(_children(os.getpid()))
+        self._stdout, self._stderr = _output_file(folder / "stdout"), _output_file(folder / "stderr")
+        self._line, theirs = socket.socketpair()
+        self._began = time.monotonic()
+        self._deadline = self._began + limits.wall_s
+        self._farewell: dict[str, Json] | None = None
+        self._timed_out = False
+        self._account: ChildEnd | None = None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        self._process = os.fork()
+        if self._process == 0:
+            _live(task, (theirs, self._stdout, self._stderr), parent, folder, limits, dict(environment or {}))
+        theirs.close()
+        self._line.setblocking(False)
+        self._inbox = _Inbox(self._line)
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def receive(self, stop: StopSignal | None = None) -> Request | None:
+        """The next thing that the child asks; None once it has finished, died or run out of time.
+
+        Raises `Interrupted` when `stop` says so.
+        """
+        with _DeathNotice(self._process) as death:
+            poll = select.poll()
+            poll.register(self._line, select.POLLIN)
+            if death is not None:
+                poll.register(death, select.POLLIN)
+            while True:
+                if stop is not None and stop():
+                    raise Interrupted
+                left = self._deadline - time.monotonic()
+                if left <= 0:
+                    self._timed_out = True
+                    return None
+                _bound(self._stdout)
+                _bound(self._stderr)
+                events = {descriptor for descriptor, _ in poll.poll(min(left, TICK_S) * 1000)}
+                if self._line.fileno() in events and not self._inbox.read():
+                    poll.unregister(self._line)
+                died = _has_died(self._process)
+                while died and self._inbox.read():
+                    continue
+                message = self._inbox.message()
+                if message is not None and message.get("kind") == "ask":
+                    return Request(message.get("body"))
+                if message is not None or died or self._inbox.broken:
+                    self._farewell = message
+                    return None
+
+    def answer(self, answer: Json) -> None:
+        data = json.dumps(answer).encode()
+        self._line.settimeout(ANSWER_S)
+        # It may have died or refuse to listen: its end will say so.
+        with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+            self._line.sendall(struct.pack(">I", len(data)) + data)
+        self._line.setblocking(False)
+
+    def extend(self, seconds: float) -> None:
+        """Moves the deadline: this much time was not the child's."""
+        self._deadline += seconds
+
+    def end(self) -> ChildEnd:
+        """Kills and reaps everything that is left of the child; says how it ended. Safe to call twice."""
+        if self._account is None:
+            status = _end_all(self._process, self._elders)
+            self._line.close()
+            duration_ms = (time.monotonic() - self._began) * 1000
+            output = (_tail(self._stdout), _tail(self._stderr))
+            self._account = _account(self._farewell, self._timed_out, status, output, duration_ms)
+        return self._account
 
 
 class _Inbox:
@@ -200,33 +257,26 @@ class _Inbox:
         self._data += piece
         return bool(piece)
 
-    def messages(self) -> Iterator[dict[str, Json]]:
-        while len(self._data) >= 4 and not self.broken:
-            size = struct.unpack(">I", self._data[:4])[0]
-            if size > MESSAGE_BYTES:
-                self.broken = True
-                return
-            if len(self._data) < 4 + size:
-                return
-            body = bytes(self._data[4 : 4 + size])
-            del self._data[: 4 + size]
-            try:
-                message = json.loads(body)
-            except (ValueError, RecursionError):
-                message = None
-            if not isinstance(message, dict):
-                self.broken = True
-                return
-            yield message
+    def message(self) -> dict[str, Json] | None:
+        """The next whole message. What is not one breaks the inbox for good."""
+        if self.broken or len(self._data) < 4:
+            return None
+        size = struct.unpack(">I", self._data[:4])[0]
+        if size > MESSAGE_BYTES:
+            self.broken = True
+        if self.broken or len(self._data) < 4 + size:
+            return None
+        body = bytes(self._data[4 : 4 + size])
+        del self._data[: 4 + size]
+        try:
+            message = json.loads(body)
+        except (ValueError, RecursionError):
+            message = None
+        self.broken = not isinstance(message, dict)
+        return message if isinstance(message, dict) else None
 
 
-def _answer(line: socket.socket, answer: Json) -> None:
-    data = json.dumps(answer).encode()
-    with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):  # it died or does not listen: its end says so
-        line.sendall(struct.pack(">I", len(data)) + data)
-
-
-class _death_notice:
+class _DeathNotice:
     """A descriptor that becomes readable when the process dies, where the kernel has them."""
 
     def __init__(self, child: int) -> None:
@@ -311,7 +361,7 @@ def _send(process: int, what: signal.Signals) -> None:
 
 
 def _account(
-    farewell: dict[str, Json] | None, timed_out: bool, status: int, folder: Path, duration_ms: float
+    farewell: dict[str, Json] | None, timed_out: bool, status: int, output: tuple[str, str], duration_ms: float
 ) -> ChildEnd:
     said = farewell or {}
     body = said.get("body")
@@ -336,8 +386,8 @@ def _account(
         traceback=_text(details.get("traceback")) if kind == "raised" else None,
         exit_code=None if finished else exit_code,
         signal=None if finished else killer,
-        stdout=_tail(folder / "stdout"),
-        stderr=_tail(folder / "stderr"),
+        stdout=output[0],
+        stderr=output[1],
         duration_ms=duration_ms,
     )
 
@@ -346,19 +396,21 @@ def _text(value: Json) -> str | None:
     return value[:TAIL_BYTES] if isinstance(value, str) else None
 
 
-def _tail(file: Path) -> str:
-    try:
-        # The child could have put a link or a pipe here, so neither is followed or waited for.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    with os.fdopen(descriptor, "rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        try:
-            stream.seek(max(0, size - TAIL_BYTES))
-            return stream.read(TAIL_BYTES).decode("utf-8", "replace")
-        except (OSError, TypeError):
-            return ""
+def _output_file(file: Path) -> int:
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _bound(output: int) -> None:
+    """Forgets what was printed once it is too much: nobody reads a gigabyte, and the disk is everybody's."""
+    if os.fstat(output).st_size > OUTPUT_BYTES:
+        os.ftruncate(output, 0)
+
+
+def _tail(output: int) -> str:
+    """The end of what was printed; closes the file."""
+    with os.fdopen(output, "rb") as stream:
+        stream.seek(max(0, os.fstat(output).st_size - TAIL_BYTES))
+        return stream.read(TAIL_BYTES).decode("utf-8", "replace").lstrip("\0")
 
 
 # --- the child -------------------------------------------------------------------------------------------------------
@@ -366,7 +418,7 @@ def _tail(file: Path) -> str:
 
 def _live(
     task: Callable[[Channel], Json],
-    line: socket.socket,
+    ends: tuple[socket.socket, int, int],
     parent: int,
     folder: Path,
     limits: Limits,
@@ -375,7 +427,7 @@ def _live(
     """The child's whole life; never returns, and runs none of the parent's clean-up."""
     code = 70
     try:
-        channel = _settle(line, parent, folder, limits, environment)
+        channel = _settle(ends, parent, folder, limits, environment)
         try:
             channel.tell("returned", task(channel))
             code = 0
@@ -389,7 +441,9 @@ def _live(
         os._exit(code)
 
 
-def _settle(line: socket.socket, parent: int, folder: Path, limits: Limits, environment: dict[str, str]) -> Channel:
+def _settle(
+    ends: tuple[socket.socket, int, int], parent: int, folder: Path, limits: Limits, environment: dict[str, str]
+) -> Channel:
     os.setsid()
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -397,7 +451,7 @@ def _settle(line: socket.socket, parent: int, folder: Path, limits: Limits, envi
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGALRM):
         signal.signal(name, signal.SIG_DFL)
     os.chdir(folder)
-    _arrange_descriptors(line)
+    _arrange_descriptors(*ends)
     kept = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES}
     os.environ.clear()
     os.environ.update(kept | {"HOME": str(folder), "TMPDIR": str(folder)} | environment)
@@ -406,13 +460,14 @@ def _settle(line: socket.socket, parent: int, folder: Path, limits: Limits, envi
     return Channel(socket.socket(fileno=CHANNEL_DESCRIPTOR))
 
 
-def _arrange_descriptors(line: socket.socket) -> None:
-    how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-    # Copies far above the places they go to, so that no dup2 overwrites the source of a later one.
+def _arrange_descriptors(line: socket.socket, output: int, errors: int) -> None:
+    # The line first goes far above the places that are filled, so that no dup2 overwrites a source of a later one.
     os.dup2(line.detach(), 200, inheritable=False)
+    os.dup2(output, 201)
+    os.dup2(errors, 202)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(os.open("stdout", how, 0o600), 1)
-    os.dup2(os.open("stderr", how, 0o600), 2)
+    os.dup2(201, 1)
+    os.dup2(202, 2)
     os.dup2(200, CHANNEL_DESCRIPTOR, inheritable=False)
     os.closerange(CHANNEL_DESCRIPTOR + 1, 1 << 20)
 
