@@ -1,0 +1,86 @@
+import { formatCount, formatFactor, formatMs, formatPercent } from './figures.js';
+import type { Report, VerdictSection } from './report-schema.js';
+
+type Parts = Pick<Report, 'labels' | 'split' | 'simulators' | 'counts' | 'compiled' | 'correct' | 'runtime' | 'time'>;
+
+/** The result in plain sentences: what was compared, how good it is, how quick. It speaks of the first simulator. */
+export function headlineOf(report: Parts): string[] {
+  const { counts, simulators } = report;
+  const first = simulators[0]?.id ?? '';
+  const others = simulators.length - 1;
+  if (counts.kernels === 0) return ['The test split holds no kernel, so nothing could be compared.'];
+  const beside =
+    others === 0 ? '' : `, and ${others === 1 ? 'one other simulator' : `${others} other simulators`} beside it,`;
+  const kernels = counts.kernels === 1 ? '1 held-out kernel' : `${formatCount(counts.kernels)} held-out kernels`;
+  const problems = counts.problems === 1 ? '1 problem' : `${formatCount(counts.problems)} problems`;
+  return [
+    `The simulator "${first}"${beside} judged ${kernels} of ${problems}; its verdicts are compared with labels that ${describeLabels(report.labels)}.`,
+    describeSplit(report.split.kind),
+    verdictSentence(report.compiled, first),
+    verdictSentence(report.correct, first),
+    runtimeSentence(report, first),
+    timeSentence(report, first),
+  ];
+}
+
+export function describeLabels(labels: string): string {
+  if (labels === 'harness') return "kval's harness made by building and, where a device was there, running each kernel";
+  if (labels === 'published') return 'others published with the kernels; they were not checked here';
+  return `are described as: ${labels}`;
+}
+
+export function describeSplit(kind: Report['split']['kind']): string {
+  switch (kind) {
+    case 'problem':
+      return 'Split by problem: the simulator was trained on none of these problems.';
+    case 'generator':
+      return 'Split by generator: the simulator was trained on no kernel of these generators.';
+    case 'random':
+      return 'Random split: kernels of the same problems and generators stand on both sides, the easiest of the three splits.';
+  }
+}
+
+function verdictSentence(section: VerdictSection, id: string): string {
+  const subject = section.target === 'compiled' ? 'Whether a kernel compiles' : 'Whether a kernel is correct';
+  if (section.unmeasurable !== null) return `${subject} could not be measured. ${section.unmeasurable}`;
+  const row = section.rows.find((one) => one.id === id);
+  const scores = row?.scores;
+  if (row === undefined || scores === null || scores === undefined)
+    return `${subject}: ${id} ${row?.reason ?? 'says nothing'}.`;
+  const { accuracy, overMajority } = scores;
+  const [value, low, high] = [accuracy.value, accuracy.low, accuracy.high].map((share) => formatPercent(share, '%'));
+  const guess = section.rows.find((one) => one.id === 'majority')?.scores?.accuracy;
+  const right = `${subject}: right in ${value} of ${formatCount(row.n)} (95% interval ${low} to ${high})`;
+  if (guess === undefined) return `${right}.`;
+  const sure =
+    overMajority === null || overMajority.low === null || overMajority.high === null
+      ? ''
+      : overMajority.low > 0
+        ? ' It is better than guessing.'
+        : overMajority.high < 0
+          ? ' It is worse than guessing.'
+          : ' From guessing it cannot be told apart.';
+  return `${right}; always guessing the majority gets ${formatPercent(guess.value, '%')}.${sure}`;
+}
+
+function runtimeSentence({ runtime }: Parts, id: string): string {
+  if (runtime.unmeasurable !== null) return `Runtimes could not be compared. ${runtime.unmeasurable}`;
+  const row = runtime.rows.find((one) => one.id === id);
+  if (row === undefined || row.n === 0) return `Runtime: ${id} ${row?.reason ?? 'says nothing'}.`;
+  const typical = formatPercent(row.medianAbsolutePercentageError?.value, '%');
+  return `Runtime: typically off by ${typical} (${formatMs(row.medianAbsoluteErrorMs?.value)}), within a factor of two in ${formatPercent(row.withinTwofold?.value, '%')} of ${formatCount(row.n)} timed kernels.`;
+}
+
+function timeSentence({ time }: Parts, id: string): string {
+  const own = time.simulators.find((one) => one.id === id);
+  const told =
+    own?.duration === null || own === undefined ? null : `A verdict of ${id} takes ${formatMs(own.duration.medianMs)}`;
+  if (told === null) return `How long ${id} takes was not recorded.`;
+  if (time.real === null || own?.timesFaster === null || own === undefined)
+    return `${told}. ${time.reason ?? ''}`.trim();
+  const ratio =
+    own.timesFaster >= 1
+      ? `${formatFactor(own.timesFaster)} times faster`
+      : `${formatFactor(1 / own.timesFaster)} times longer`;
+  return `${told}, the real validator's ${formatMs(time.real.medianMs)} (medians): ${ratio}.`;
+}

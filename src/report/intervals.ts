@@ -1,0 +1,69 @@
+import { quantileOf, type Weights } from './metrics.js';
+
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The two-sided 95% quantile of the normal distribution. */
+const z95 = 1.959963984540054;
+
+/** Wilson's 95% interval of a share: keeps inside 0 and 1, and is honest for few. Null when there is nothing. */
+export function wilson(successes: number, n: number): Interval | null {
+  if (n <= 0) return null;
+  const share = successes / n;
+  const spread = z95 ** 2 / n;
+  const centre = (share + spread / 2) / (1 + spread);
+  const half = (z95 / (1 + spread)) * Math.sqrt((share * (1 - share)) / n + spread / (4 * n));
+  return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
+}
+
+/**
+ * A 95% percentile interval by resampling whole clusters (problems): kernels of one problem resemble each other, so
+ * drawing them one by one would promise too much. `clusters[i]` names the cluster of row i; `statistic` gets how often
+ * each row counts. Null with fewer than two clusters, or when most resamples leave nothing to measure.
+ */
+export function clusteredBootstrap(
+  clusters: readonly string[],
+  statistic: (weights: Weights) => number | null,
+  options: { seed: number; resamples?: number },
+): Interval | null {
+  const numbers = new Map<string, number>();
+  const clusterOf = clusters.map((name) => {
+    const known = numbers.get(name) ?? numbers.size;
+    numbers.set(name, known);
+    return known;
+  });
+  if (numbers.size < 2) return null;
+  const random = seededRandom(options.seed);
+  const resamples = options.resamples ?? 1000;
+  const drawn = new Uint32Array(numbers.size);
+  const weights = new Float64Array(clusters.length);
+  const values: number[] = [];
+  for (let round = 0; round < resamples; round += 1) {
+    drawn.fill(0);
+    for (let draw = 0; draw < drawn.length; draw += 1) {
+      const chosen = Math.floor(random() * drawn.length);
+      drawn[chosen] = (drawn[chosen] ?? 0) + 1;
+    }
+    clusterOf.forEach((cluster, row) => {
+      weights[row] = drawn[cluster] ?? 0;
+    });
+    const value = statistic(weights);
+    if (value !== null) values.push(value);
+  }
+  const low = quantileOf(values, 0.025);
+  const high = quantileOf(values, 0.975);
+  return low === null || high === null || values.length < resamples / 2 ? null : { low, high };
+}
+
+/** Numbers in [0, 1) that are the same for the same seed on every machine (mulberry32). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

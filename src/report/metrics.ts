@@ -1,0 +1,270 @@
+/** One judged kernel: what was measured, and the probability that was given for it beforehand. */
+export interface Judged {
+  readonly truth: boolean;
+  readonly probability: number;
+}
+
+/** How often each judged kernel counts; absent, each counts once. A bootstrap resample is nothing but such weights. */
+export type Weights = ArrayLike<number>;
+
+export interface Confusion {
+  readonly truePositives: number;
+  readonly falsePositives: number;
+  readonly falseNegatives: number;
+  readonly trueNegatives: number;
+}
+
+/** A probability of one half or more says yes. */
+export const threshold = 0.5;
+
+export function confusionOf(judged: readonly Judged[], weights?: Weights): Confusion {
+  let truePositives = 0;
+  let falsePositives = 0;
+  let falseNegatives = 0;
+  let trueNegatives = 0;
+  judged.forEach(({ truth, probability }, index) => {
+    const weight = weights?.[index] ?? 1;
+    const says = probability >= threshold;
+    if (truth && says) truePositives += weight;
+    else if (truth) falseNegatives += weight;
+    else if (says) falsePositives += weight;
+    else trueNegatives += weight;
+  });
+  return { truePositives, falsePositives, falseNegatives, trueNegatives };
+}
+
+const ratio = (part: number, whole: number): number | null => (whole > 0 ? part / whole : null);
+
+export function totalOf(c: Confusion): number {
+  return c.truePositives + c.falsePositives + c.falseNegatives + c.trueNegatives;
+}
+
+export function accuracyOf(c: Confusion): number | null {
+  return ratio(c.truePositives + c.trueNegatives, totalOf(c));
+}
+
+/** Of those called positive, the share that is; null when none was called positive. */
+export function precisionOf(c: Confusion): number | null {
+  return ratio(c.truePositives, c.truePositives + c.falsePositives);
+}
+
+/** Of the positives, the share that was called so; null when there are none. */
+export function recallOf(c: Confusion): number | null {
+  return ratio(c.truePositives, c.truePositives + c.falseNegatives);
+}
+
+export function specificityOf(c: Confusion): number | null {
+  return ratio(c.trueNegatives, c.trueNegatives + c.falsePositives);
+}
+
+export function f1Of(c: Confusion): number | null {
+  return ratio(2 * c.truePositives, 2 * c.truePositives + c.falsePositives + c.falseNegatives);
+}
+
+/** Mean of recall and specificity: one half for whoever always says the same; null when one class is missing. */
+export function balancedAccuracyOf(c: Confusion): number | null {
+  const recall = recallOf(c);
+  const specificity = specificityOf(c);
+  return recall === null || specificity === null ? null : (recall + specificity) / 2;
+}
+
+/** Indices from the lowest probability to the highest: computed once, used by every resample. */
+export function rank(judged: readonly Judged[]): readonly number[] {
+  return judged.map((_, index) => index).sort((a, b) => probabilityAt(judged, a) - probabilityAt(judged, b));
+}
+
+/**
+ * The area under the ROC curve: the chance that a positive was given a higher probability than a negative, a tie
+ * counting one half (Mann-Whitney). Null when one class is missing.
+ */
+export function rocAucOf(judged: readonly Judged[], weights?: Weights, order = rank(judged)): number | null {
+  let below = 0;
+  let concordant = 0;
+  let positives = 0;
+  for (let start = 0; start < order.length; ) {
+    const probability = probabilityAt(judged, order[start]);
+    let tiedPositives = 0;
+    let tiedNegatives = 0;
+    let end = start;
+    for (; end < order.length && probabilityAt(judged, order[end]) === probability; end += 1) {
+      const index = order[end] ?? 0;
+      const weight = weights?.[index] ?? 1;
+      if (judged[index]?.truth) tiedPositives += weight;
+      else tiedNegatives += weight;
+    }
+    concordant += tiedPositives * (below + tiedNegatives / 2);
+    positives += tiedPositives;
+    below += tiedNegatives;
+    start = end;
+  }
+  return positives > 0 && below > 0 ? concordant / (positives * below) : null;
+}
+
+export interface RocPoint {
+  readonly falsePositiveRate: number;
+  readonly truePositiveRate: number;
+}
+
+/** From (0, 0) to (1, 1), one point a distinct probability, those in the middle of a straight line left out. */
+export function rocCurveOf(judged: readonly Judged[]): readonly RocPoint[] {
+  const positives = judged.filter(({ truth }) => truth).length;
+  const negatives = judged.length - positives;
+  if (positives === 0 || negatives === 0) return [];
+  const order = [...rank(judged)].reverse();
+  const points: RocPoint[] = [{ falsePositiveRate: 0, truePositiveRate: 0 }];
+  let hits = 0;
+  let alarms = 0;
+  order.forEach((index, position) => {
+    if (judged[index]?.truth) hits += 1;
+    else alarms += 1;
+    const next = order[position + 1];
+    if (next !== undefined && probabilityAt(judged, next) === probabilityAt(judged, index)) return;
+    const point = { falsePositiveRate: alarms / negatives, truePositiveRate: hits / positives };
+    const [before, last] = points.slice(-2);
+    if (before !== undefined && last !== undefined && straight(before, last, point)) points.pop();
+    points.push(point);
+  });
+  return points;
+}
+
+function straight(a: RocPoint, b: RocPoint, c: RocPoint): boolean {
+  const cross =
+    (b.falsePositiveRate - a.falsePositiveRate) * (c.truePositiveRate - a.truePositiveRate) -
+    (b.truePositiveRate - a.truePositiveRate) * (c.falsePositiveRate - a.falsePositiveRate);
+  return Math.abs(cross) < 1e-12;
+}
+
+/** Mean squared distance between probability and truth: 0 is perfect, 0.25 is what one half everywhere gets. */
+export function brierOf(judged: readonly Judged[], weights?: Weights): number | null {
+  return meanOf(judged, weights, ({ truth, probability }) => ((truth ? 1 : 0) - probability) ** 2);
+}
+
+/** Mean negative natural logarithm of the probability given to what happened; certainties are clipped at 2^-52. */
+export function logLossOf(judged: readonly Judged[], weights?: Weights): number | null {
+  return meanOf(judged, weights, ({ truth, probability }) => {
+    const clipped = Math.min(1 - Number.EPSILON, Math.max(Number.EPSILON, probability));
+    return -Math.log(truth ? clipped : 1 - clipped);
+  });
+}
+
+export interface ReliabilityBin {
+  readonly low: number;
+  readonly high: number;
+  readonly n: number;
+  /** Mean probability of those in the bin, and the share of them that were true; null in an empty bin. */
+  readonly predicted: number | null;
+  readonly observed: number | null;
+}
+
+/** Bins of equal width; the last one includes 1. */
+export function reliabilityOf(judged: readonly Judged[], bins = 10): readonly ReliabilityBin[] {
+  const sums = Array.from({ length: bins }, () => ({ n: 0, probability: 0, truths: 0 }));
+  for (const { truth, probability } of judged) {
+    const bin = sums[Math.min(bins - 1, Math.floor(probability * bins))];
+    if (bin === undefined) continue;
+    bin.n += 1;
+    bin.probability += probability;
+    bin.truths += truth ? 1 : 0;
+  }
+  return sums.map((bin, index) => ({
+    low: index / bins,
+    high: (index + 1) / bins,
+    n: bin.n,
+    predicted: ratio(bin.probability, bin.n),
+    observed: ratio(bin.truths, bin.n),
+  }));
+}
+
+/** Mean distance between what was promised and what happened, over the bins, weighted by their counts (Naeini 2015). */
+export function expectedCalibrationErrorOf(bins: readonly ReliabilityBin[]): number | null {
+  const total = bins.reduce((sum, bin) => sum + bin.n, 0);
+  const off = bins.reduce((sum, bin) => sum + bin.n * Math.abs((bin.predicted ?? 0) - (bin.observed ?? 0)), 0);
+  return ratio(off, total);
+}
+
+export interface CoveragePoint {
+  readonly confidence: number;
+  /** Share of kernels whose confidence is at least that, and the accuracy among them. */
+  readonly coverage: number;
+  readonly accuracy: number;
+}
+
+/** How right the answers are when only the more confident are taken: from the most confident few to everybody. */
+export function coverageCurveOf(judged: readonly Judged[], limit = 120): readonly CoveragePoint[] {
+  const sorted = judged
+    .map(({ truth, probability }) => ({
+      confidence: Math.max(probability, 1 - probability),
+      right: probability >= threshold === truth,
+    }))
+    .sort((a, b) => b.confidence - a.confidence);
+  let right = 0;
+  const points: CoveragePoint[] = [];
+  sorted.forEach((answer, index) => {
+    right += answer.right ? 1 : 0;
+    if (sorted[index + 1]?.confidence === answer.confidence) return;
+    const taken = index + 1;
+    points.push({ confidence: answer.confidence, coverage: taken / sorted.length, accuracy: right / taken });
+  });
+  const stride = Math.ceil(points.length / limit);
+  return points.filter((_, index) => index === points.length - 1 || index % stride === 0);
+}
+
+/**
+ * Kendall's tau-b of two equally long rows of numbers: 1 the same order, -1 the reverse, ties accounted for.
+ * Null when either row is constant or shorter than two.
+ */
+export function kendallTauBOf(x: readonly number[], y: readonly number[]): number | null {
+  let balance = 0;
+  let untiedX = 0;
+  let untiedY = 0;
+  for (let i = 0; i < x.length; i += 1) {
+    for (let j = i + 1; j < x.length; j += 1) {
+      const dx = Math.sign((x[i] ?? 0) - (x[j] ?? 0));
+      const dy = Math.sign((y[i] ?? 0) - (y[j] ?? 0));
+      balance += dx * dy;
+      untiedX += Math.abs(dx);
+      untiedY += Math.abs(dy);
+    }
+  }
+  return untiedX > 0 && untiedY > 0 ? balance / Math.sqrt(untiedX * untiedY) : null;
+}
+
+/** The quantile with linear interpolation between neighbours; null of nothing. */
+export function quantileOf(values: readonly number[], q: number): number | null {
+  if (values.length === 0) return null;
+  const sorted = [...values].sort((a, b) => a - b);
+  const position = (sorted.length - 1) * q;
+  const low = sorted[Math.floor(position)] ?? 0;
+  const high = sorted[Math.ceil(position)] ?? low;
+  return low + (high - low) * (position - Math.floor(position));
+}
+
+export function medianOf(values: readonly number[]): number | null {
+  return quantileOf(values, 0.5);
+}
+
+export function averageOf(values: readonly number[]): number | null {
+  return ratio(
+    values.reduce((sum, value) => sum + value, 0),
+    values.length,
+  );
+}
+
+function probabilityAt(judged: readonly Judged[], index: number | undefined): number {
+  return judged[index ?? -1]?.probability ?? Number.NaN;
+}
+
+function meanOf(
+  judged: readonly Judged[],
+  weights: Weights | undefined,
+  value: (one: Judged) => number,
+): number | null {
+  let sum = 0;
+  let total = 0;
+  judged.forEach((one, index) => {
+    const weight = weights?.[index] ?? 1;
+    sum += weight * value(one);
+    total += weight;
+  });
+  return ratio(sum, total);
+}

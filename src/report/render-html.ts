@@ -1,0 +1,317 @@
+import { formatCount, formatFactor, formatMs, formatPercent } from './figures.js';
+import { describeLabels, describeSplit } from './headline.js';
+import { pageStyle } from './page-style.js';
+import { coveragePlot, intervalPlot, outcomePlot, reliabilityPlot, rocPlot, runtimePlot, timePlot } from './plots.js';
+import {
+  dimensions,
+  type Estimate,
+  type Report,
+  type Scores,
+  type VerdictRow,
+  type VerdictSection,
+} from './report-schema.js';
+import { escapeMarkup, swatch } from './svg.js';
+import * as tables from './tables.js';
+
+/** One self-contained page: no script, nothing fetched, every word from outside escaped. */
+export function renderHtml(report: Report): string {
+  const sections = [
+    { id: 'compiled', name: 'Does it compile?', body: verdictSection(report.compiled) },
+    { id: 'correct', name: 'Is it correct?', body: verdictSection(report.correct) },
+    { id: 'runtime', name: 'How fast is it?', body: runtimeSection(report) },
+    { id: 'confidence', name: 'When to trust it', body: confidenceSection(report) },
+    { id: 'time', name: 'What a verdict takes', body: timeSection(report) },
+    { id: 'kernels', name: 'The kernels', body: kernelsSection(report) },
+    { id: 'worst', name: 'The worst errors', body: worstSection(report) },
+    { id: 'made', name: 'How this was made', body: madeSection(report) },
+  ];
+  const [lead = '', ...sentences] = report.headline;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="generator" content="kval ${escapeMarkup(report.generatedBy.kval)}">
+<title>${escapeMarkup(report.title)}</title>
+<style>${pageStyle}</style>
+</head>
+<body>
+<a class="skip" href="#main">To the figures</a>
+<header>
+<p class="brand">kval report</p>
+<h1>${escapeMarkup(report.title)}</h1>
+<p class="lead">${escapeMarkup(lead)}</p>
+<ul class="say">${sentences.map((sentence) => `<li>${escapeMarkup(sentence)}</li>`).join('')}</ul>
+<ul class="figures">${keyFigures(report)}</ul>
+<nav aria-label="Sections"><ul>${sections.map(({ id, name }) => `<li><a href="#${id}">${name}</a></li>`).join('')}</ul></nav>
+${legend(report.simulators.map(({ id }) => id))}
+</header>
+<main id="main">
+${sections.map(({ id, name, body }) => `<section aria-labelledby="${id}"><h2 id="${id}">${name}</h2>\n${body}</section>`).join('\n')}
+</main>
+<footer>Made by kval ${escapeMarkup(report.generatedBy.kval)}${report.generatedBy.at === undefined ? '' : `, ${escapeMarkup(report.generatedBy.at)}`}. The JSON form of this report holds every number behind it.</footer>
+</body>
+</html>
+`;
+}
+
+function keyFigures(report: Report): string {
+  const first = report.simulators[0]?.id ?? '';
+  const { runtime, time } = report;
+  const typical = runtime.rows.find(({ id }) => id === first)?.medianAbsolutePercentageError;
+  const own = time.simulators.find(({ id }) => id === first);
+  return [
+    verdictFigure('compiles or not: accuracy', report.compiled, first),
+    verdictFigure('correct or not: accuracy', report.correct, first),
+    typical === null || typical === undefined
+      ? figure('runtime', null, runtime.unmeasurable === null ? 'not predicted' : 'no timed kernels to compare with')
+      : figure(
+          'runtime: typical error',
+          formatPercent(typical.value, '%'),
+          `median of ${formatCount(runtime.timed)} timed kernels`,
+        ),
+    own?.timesFaster === null || own === undefined
+      ? figure('time of a verdict', own?.duration ? formatMs(own.duration.medianMs) : null, time.reason ?? '')
+      : figure(
+          'faster than the real validator',
+          `${formatFactor(own.timesFaster)}x`,
+          `${formatMs(own.duration?.medianMs)} instead of ${formatMs(time.real?.medianMs)} (medians)`,
+        ),
+  ].join('');
+}
+
+function verdictFigure(name: string, section: VerdictSection, id: string): string {
+  const scores = scoresOf(section, id);
+  if (scores === null)
+    return figure(name, null, section.unmeasurable === null ? 'not predicted' : 'nothing to measure it with');
+  const guesses = section.rows.filter(({ kind, scores }) => kind === 'baseline' && scores !== null);
+  const against = guesses.map((guess) => `${guess.name} ${formatPercent(guess.scores?.accuracy.value, '%')}`);
+  return figure(name, formatPercent(scores.accuracy.value, '%'), [interval(scores.accuracy), ...against].join('; '));
+}
+
+function figure(name: string, value: string | null, more: string): string {
+  const big =
+    value === null ? '<span class="big absent">not measured</span>' : `<span class="big">${escapeMarkup(value)}</span>`;
+  return `<li><span class="name">${escapeMarkup(name)}</span>${big}<span class="more">${escapeMarkup(more)}</span></li>`;
+}
+
+function interval({ low, high }: Estimate): string {
+  return low === null || high === null ? 'no interval' : `95%: ${formatPercent(low)} to ${formatPercent(high)}`;
+}
+
+function scoresOf(section: VerdictSection, id: string): Scores | null {
+  return section.rows.find((row) => row.id === id)?.scores ?? null;
+}
+
+function legend(names: readonly string[]): string {
+  if (names.length < 2) return '';
+  return `<ul class="legend" aria-label="Marks in the plots">${names.map((name, series) => `<li>${swatch(series)}${escapeMarkup(name)}</li>`).join('')}</ul>`;
+}
+
+function verdictSection(section: VerdictSection): string {
+  if (section.unmeasurable !== null) return absence(section.unmeasurable);
+  const scored = section.rows.filter(({ scores }) => scores !== null);
+  const measured = (
+    of: (scores: Scores) => Estimate | null,
+  ): { name: string; kind: VerdictRow['kind']; estimate: Estimate }[] =>
+    scored.flatMap(({ name, kind, scores }) => {
+      const estimate = scores === null ? null : of(scores);
+      return estimate === null ? [] : [{ name, kind, estimate }];
+    });
+  const measures = [
+    { title: 'Accuracy', rows: measured(({ accuracy }) => accuracy), chance: null },
+    { title: 'F1', rows: measured(({ f1 }) => f1), chance: null },
+    { title: 'Balanced accuracy', rows: measured(({ balancedAccuracy }) => balancedAccuracy), chance: 0.5 },
+    { title: 'ROC AUC', rows: measured(({ auc }) => auc), chance: 0.5 },
+  ];
+  const { positives, negatives, problems, target } = section;
+  const total = positives + negatives;
+  return [
+    `<p>Of ${formatCount(total)} kernels of ${formatCount(problems)} problems, ${formatCount(positives)} are ${target} (${formatPercent(positives / total, '%')}) and ${formatCount(negatives)} are not.</p>`,
+    table(tables.verdictTable(section)),
+    `<div class="plots">${measures.map(({ title, rows, chance }) => plot('', intervalPlot(title, rows, chance), '')).join('')}</div>`,
+    table(tables.qualityTable(section)),
+    matrices(section),
+    ...dimensions.map((dimension) => table(tables.groupTable(section, dimension))),
+  ].join('\n');
+}
+
+function matrices(section: VerdictSection): string {
+  const [yes, no] = [section.target, `not ${section.target}`];
+  const cell = (n: number, total: number, kind: string): string =>
+    `<td class="${kind}" style="--share:${(n / Math.max(1, total)).toFixed(3)}">${formatCount(n)}<small>${formatPercent(n / Math.max(1, total), '%')}</small></td>`;
+  const drawn = tables.confusionRows(section).map(({ name, n, cells: [tp, fn, fp, tn] }) => {
+    const head = `<tr><td style="background:none"></td><th scope="col">told ${yes}</th><th scope="col">told ${no}</th></tr>`;
+    const rows = [
+      `<tr><th scope="row">really ${yes}</th>${cell(tp, n, 'right')}${cell(fn, n, 'wrong')}</tr>`,
+      `<tr><th scope="row">really ${no}</th>${cell(fp, n, 'wrong')}${cell(tn, n, 'right')}</tr>`,
+    ];
+    return `<div class="matrix"><table><caption>${escapeMarkup(name)}: right and wrong</caption><thead>${head}</thead><tbody>${rows.join('')}</tbody></table></div>`;
+  });
+  return `<div class="matrices">${drawn.join('')}</div>`;
+}
+
+function runtimeSection({ runtime }: Report): string {
+  if (runtime.unmeasurable !== null) return absence(runtime.unmeasurable);
+  const drawn = runtime.rows.filter(({ kind, points }) => kind === 'simulator' && points.length > 0);
+  const scatter = plot(
+    'Predicted and measured runtimes',
+    runtimePlot(drawn),
+    'Each mark is a kernel. On the dashed line the prediction is right; inside the band it is within a factor of two.',
+  );
+  return [
+    table(tables.runtimeTable(runtime)),
+    drawn.length === 0 ? '' : `<div class="plots">${scatter}</div>`,
+    runtime.presence.length === 0 ? '' : table(tables.presenceTable(runtime)),
+  ].join('\n');
+}
+
+function confidenceSection(report: Report): string {
+  const plots = [report.compiled, report.correct].flatMap((section) => {
+    const rows = section.rows.filter(({ kind, scores }) => kind === 'simulator' && scores !== null);
+    if (section.unmeasurable !== null || rows.length === 0) return [];
+    const majority = scoresOf(section, 'majority')?.accuracy.value ?? null;
+    return [
+      plot(
+        `Reliability: ${section.target}`,
+        reliabilityPlot(rows, section.target),
+        'On the dashed line a promise of 80% comes true in 80%. Below: how many kernels got such a probability; small marks stand for fewer than five.',
+      ),
+      plot(
+        `Coverage: ${section.target}`,
+        coveragePlot(rows, section.target, majority),
+        'Read from the right: all answers taken, then only the more and more confident ones. A line that rises to the left means that its confidence can be used.',
+      ),
+      plot(
+        `ROC: ${section.target}`,
+        rocPlot(rows, section.target),
+        'The further above the dashed line of guessing, the better it tells the two apart, whatever the threshold.',
+      ),
+    ];
+  });
+  const drawn =
+    plots.length === 0
+      ? absence('With no verdict to measure, confidence cannot be measured either.')
+      : `<div class="plots">${plots.join('')}</div>`;
+  return `${drawn}${plots.length === 0 ? '' : table(tables.escalationTable(report))}`;
+}
+
+function timeSection(report: Report): string {
+  const { time } = report;
+  const any = time.real !== null || time.simulators.some(({ duration }) => duration !== null);
+  const drawn = any
+    ? `<div class="plots">${plot('Time of a verdict', timePlot(time), 'The mark is the median, the line reaches to the 90% quantile; the scale is logarithmic.')}</div>`
+    : '';
+  return `${table(tables.timeTable(report))}${drawn}`;
+}
+
+function kernelsSection(report: Report): string {
+  const { counts } = report;
+  if (counts.kernels === 0) return absence('The test split holds no kernel.');
+  const fidelities = counts.fidelities.map(({ fidelity, n }) => `${formatCount(n)} ${fidelity}`).join(', ');
+  const spoken = `${formatCount(counts.kernels)} kernels of ${formatCount(counts.problems)} problems by ${formatCount(counts.generators)} ${counts.generators === 1 ? 'generator' : 'generators'}; labels: ${fidelities}; ${formatCount(counts.timed)} timed.`;
+  return `<p>${escapeMarkup(spoken)}</p><div class="plots">${plot('What really happened', outcomePlot(counts.outcomes), '')}</div>${table(tables.outcomeTable(report))}`;
+}
+
+const questions = { compiled: 'Does it compile?', correct: 'Is it correct?', runtime: 'How fast is it?' } as const;
+
+function worstSection({ worst, simulators }: Report): string {
+  if (worst.length === 0) return '<p>No answer was wrong where it could be checked.</p>';
+  const parts = simulators.flatMap(({ id }) =>
+    (['compiled', 'correct', 'runtime'] as const).flatMap((target) => {
+      const errors = worst.filter((one) => one.simulator === id && one.target === target);
+      if (errors.length === 0) return [];
+      return [`<h3>${questions[target]} ${escapeMarkup(id)}</h3>`, ...errors.map(worstError)];
+    }),
+  );
+  return `<p>The answers that were most confident and wrong, for a person to look at.</p>${parts.join('\n')}`;
+}
+
+function worstError(one: Report['worst'][number]): string {
+  const about = `${one.problemId}, by ${one.generator}${one.family === null ? '' : `, ${one.family}`}`;
+  const head = `<summary><b>${escapeMarkup(one.prediction)}</b><span class="truth">really ${escapeMarkup(one.truth)}; ${escapeMarkup(about)}</span></summary>`;
+  const { excerpt } = one;
+  const where =
+    excerpt === null
+      ? 'Its text was not handed to the report.'
+      : excerpt.lines === excerpt.ofLines
+        ? `All ${excerpt.ofLines} lines.`
+        : `Lines ${excerpt.firstLine} to ${excerpt.firstLine + excerpt.lines - 1} of ${excerpt.ofLines}.`;
+  const code =
+    excerpt === null
+      ? ''
+      : `<pre tabindex="0" aria-label="Kernel ${escapeMarkup(one.candidateHash.slice(0, 12))}"><code>${escapeMarkup(excerpt.text)}</code></pre>`;
+  return `<details>${head}<div class="inside"><p class="note">Kernel <code>${escapeMarkup(one.candidateHash.slice(0, 16))}</code>. ${where}</p>${code}</div></details>`;
+}
+
+function madeSection({ split, labels, simulators, generatedBy, notes }: Report): string {
+  const entries: [string, string][] = [
+    ['Split', `${escapeMarkup(describeSplit(split.kind))} Seed ${split.seed}.`],
+    [
+      'Rows',
+      `${formatCount(split.trainRows)} to train on, ${formatCount(split.validationRows)} to calibrate on, ${formatCount(split.testRows)} held out.`,
+    ],
+    [
+      'Data set',
+      split.datasetHash === null ? 'no hash was handed over' : `<code>${escapeMarkup(split.datasetHash)}</code>`,
+    ],
+    ['Labels', escapeMarkup(capital(describeLabels(labels)))],
+    ...simulators.map(({ id, engine, model, calibration }): [string, string] => [
+      'Simulator',
+      `${escapeMarkup(id)}: engine ${escapeMarkup(engine)}, model <code>${escapeMarkup(model)}</code>, calibration <code>${escapeMarkup(calibration)}</code>.`,
+    ]),
+    ['Machine', escapeMarkup(tables.describeMachine(generatedBy.machine))],
+    ['kval', escapeMarkup(generatedBy.kval)],
+    ...generatedBy.commands.map((command): [string, string] => ['Command', `<code>${escapeMarkup(command)}</code>`]),
+    [
+      'Intervals',
+      `95%. Shares: Wilson's score interval. F1, balanced accuracy, AUC, gains: percentiles of 1,000 resamples of whole problems (seed ${split.seed}); runtimes: of 400.`,
+    ],
+    [
+      'Baselines',
+      "The majority always gives the training split's commoner answer; the problem prior gives the share that the training split holds for what is known of the problem.",
+    ],
+    ...notes.map((note): [string, string] => ['Note', escapeMarkup(note)]),
+  ];
+  return `<dl>${entries.map(([name, value]) => `<dt>${name}</dt><dd>${value}</dd>`).join('')}</dl>`;
+}
+
+function absence(reason: string): string {
+  return `<p class="absence"><b>Not measured.</b> ${escapeMarkup(reason)}</p>`;
+}
+
+function plot(what: string, drawn: string, caption: string): string {
+  const head = what === '' ? '' : `<p class="what">${escapeMarkup(what)}</p>`;
+  return `<figure>${head}${drawn}${caption === '' ? '' : `<figcaption>${escapeMarkup(caption)}</figcaption>`}</figure>`;
+}
+
+function table({ title, columns, rows, notes }: tables.Table): string {
+  const align = (index: number): string => (columns[index]?.numeric ? ' class="num"' : '');
+  const head = columns.map(
+    ({ name }, index) => `<th scope="col"${align(index)}>${name === '' ? '<span></span>' : escapeMarkup(name)}</th>`,
+  );
+  const body = rows.map(({ kind, cells }) => {
+    const drawn = cells.map((cell, index) =>
+      index === 0
+        ? `<th scope="row"${align(0)}>${escapeMarkup(cell)}</th>`
+        : `<td${align(index)}>${withInterval(cell)}</td>`,
+    );
+    return `<tr class="${kind}">${drawn.join('')}</tr>`;
+  });
+  const said = notes.map((note) => `<p class="note">${escapeMarkup(note)}</p>`).join('');
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(title)}"><table><caption>${escapeMarkup(title)}</caption><thead><tr>${head.join('')}</tr></thead><tbody>${body.join('')}</tbody></table></div>${said}`;
+}
+
+function withInterval(cell: string): string {
+  const match = /^(\S+) (\(.+\))$/.exec(cell);
+  const [, value, bounds] = match ?? [];
+  return value === undefined || bounds === undefined
+    ? escapeMarkup(cell)
+    : `${escapeMarkup(value)} <span class="interval">${escapeMarkup(bounds)}</span>`;
+}
+
+function capital(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,89 @@
+import { formatCount } from './figures.js';
+import { describeLabels, describeSplit } from './headline.js';
+import { dimensions, type Report, type VerdictSection } from './report-schema.js';
+import * as tables from './tables.js';
+
+/** The report as Markdown tables, for a repository, an issue or a model card. */
+export function renderMarkdown(report: Report): string {
+  const { runtime } = report;
+  const parts = [
+    `# ${inline(report.title)}`,
+    report.headline.map((sentence) => `- ${inline(sentence)}`).join('\n'),
+    ...verdictParts('Does it compile?', report.compiled),
+    ...verdictParts('Is it correct?', report.correct),
+    '## How fast is it?',
+    ...(runtime.unmeasurable === null
+      ? [table(tables.runtimeTable(runtime)), runtime.presence.length === 0 ? '' : table(tables.presenceTable(runtime))]
+      : [inline(runtime.unmeasurable)]),
+    '## Confidence and time',
+    table(tables.escalationTable(report)),
+    table(tables.timeTable(report)),
+    '## The held-out kernels',
+    table(tables.outcomeTable(report)),
+    ...worstPart(report),
+    '## How this was made',
+    provenance(report),
+  ];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function verdictParts(heading: string, section: VerdictSection): string[] {
+  if (section.unmeasurable !== null) return [`## ${heading}`, inline(section.unmeasurable)];
+  return [
+    `## ${heading}`,
+    table(tables.verdictTable(section)),
+    table(tables.qualityTable(section)),
+    table(tables.confusionTable(section)),
+    ...dimensions.map((dimension) => table(tables.groupTable(section, dimension))),
+  ];
+}
+
+function table({ title, columns, rows, notes }: tables.Table): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map(inline).join(' | ')} |`;
+  return [
+    `**${inline(title)}**`,
+    '',
+    line(columns.map(({ name }) => name)),
+    `|${columns.map(({ numeric }) => (numeric ? '---:' : '---')).join('|')}|`,
+    ...rows.map(({ cells }) => line(cells)),
+    ...notes.flatMap((note) => ['', inline(note)]),
+  ].join('\n');
+}
+
+function worstPart({ worst }: Report): string[] {
+  if (worst.length === 0) return [];
+  const columns = ['simulator', 'problem', 'generator', 'truth', 'prediction', 'kernel'].map((name) => ({
+    name,
+    numeric: false,
+  }));
+  const rows = worst.map((one) => ({
+    kind: 'plain' as const,
+    cells: [one.simulator, one.problemId, one.generator, one.truth, one.prediction, one.candidateHash.slice(0, 12)],
+  }));
+  return ['## The worst errors', table({ title: 'Most confident and wrong', columns, rows, notes: [] })];
+}
+
+function provenance({ split, labels, simulators, generatedBy, notes }: Report): string {
+  const rows = [
+    `${split.trainRows} to train on`,
+    `${split.validationRows} to calibrate on`,
+    `${split.testRows} held out`,
+  ];
+  return [
+    `- ${inline(describeSplit(split.kind))} Seed ${split.seed}; rows: ${rows.join(', ')}${split.datasetHash === null ? '' : `; data set \`${split.datasetHash}\``}.`,
+    `- The labels ${inline(describeLabels(labels).replace(/^(others|kval's harness)/, 'are those that $1'))}.`,
+    ...simulators.map(
+      ({ id, engine, model, calibration }) =>
+        `- ${inline(`${id}: engine ${engine}, model ${model}, calibration ${calibration}.`)}`,
+    ),
+    `- kval ${inline(generatedBy.kval)} on ${inline(tables.describeMachine(generatedBy.machine))}${generatedBy.at === undefined ? '' : `, ${generatedBy.at}`}.`,
+    ...generatedBy.commands.map((command) => `- \`${command.replace(/`/g, "'")}\``),
+    ...notes.map((note) => `- ${inline(note)}`),
+    `- Intervals by resampling problems: 1,000 resamples (${formatCount(400)} for runtimes), seed ${split.seed}.`,
+  ].join('\n');
+}
+
+/** Text that means nothing to Markdown but itself. */
+function inline(text: string): string {
+  return text.replace(/[\\`*_{}[\]<>#|~]/g, (sign) => `\\${sign}`).replace(/\s*\n\s*/g, ' ');
+}

@@ -1,0 +1,143 @@
+import { styleText } from 'node:util';
+import CliTable from 'cli-table3';
+import { formatCount, formatFactor, formatMs, formatNumber, formatPercent, formatShare, none } from './figures.js';
+import type { Report, VerdictRow, VerdictSection } from './report-schema.js';
+import { describeMachine, paper, paperCaveat } from './tables.js';
+
+const width = 100;
+
+/**
+ * The report's heart within 100 columns: what was compared, the two verdict tables, runtimes, times. Plain text;
+ * `colour` adds bold headings and is for terminals only.
+ */
+export function renderTerminal(report: Report, options: { colour?: boolean } = {}): string {
+  const bold = (text: string): string =>
+    options.colour === true ? styleText('bold', text, { validateStream: false }) : text;
+  const parts = [
+    bold(clip(oneLine(report.title), width)),
+    ...report.headline.map((sentence) => wrap(sentence, '- ', '  ')),
+    '',
+    ...verdictPart(report.compiled, bold),
+    ...verdictPart(report.correct, bold),
+    ...runtimePart(report, bold),
+    ...timePart(report, bold),
+    ...(report.compiled.rows.length + report.correct.rows.length === 0 ? [] : [wrap(paperCaveat, 'Note: ', '      ')]),
+    ...report.notes.map((note) => wrap(note, 'Note: ', '      ')),
+  ];
+  return `${parts.join('\n')}\n`;
+}
+
+type Bold = (text: string) => string;
+
+function verdictPart(section: VerdictSection, bold: Bold): string[] {
+  const heading = section.target === 'compiled' ? 'Does it compile?' : 'Is it correct?';
+  const { positives, negatives } = section;
+  if (section.unmeasurable !== null) return [bold(heading), wrap(section.unmeasurable, '  ', '  '), ''];
+  const heads = ['', 'kernels', 'accuracy % (95%)', 'prec. %', 'recall %', 'F1 %', 'bal. %', 'AUC', 'Brier'];
+  const published = publishedCells(section.target);
+  const rows = [...section.rows.map(verdictCells), published];
+  const counted = `${formatCount(positives)} ${section.target}, ${formatCount(negatives)} not, of ${formatCount(section.problems)} problems`;
+  return [bold(`${heading} ${counted}`), draw(heads, rows), ...section.notes.map((note) => wrap(note, '  ', '  ')), ''];
+}
+
+function verdictCells({ name, n, scores, reason }: VerdictRow): string[] {
+  if (scores === null)
+    return [clip(name, 19), none, clip(reason ?? none, 19), ...Array.from({ length: 6 }, () => none)];
+  const { accuracy, precision, recall, f1, balancedAccuracy, auc, brier } = scores;
+  const short = formatShare(accuracy).replace(' to ', '-');
+  const shares = [precision, recall, f1, balancedAccuracy].map((estimate) => formatPercent(estimate?.value));
+  return [clip(name, 19), formatCount(n), short, ...shares, formatNumber(auc?.value), formatNumber(brier)];
+}
+
+function publishedCells(target: VerdictSection['target']): string[] {
+  const { accuracy, precision, recall, f1 } = paper[target];
+  return [
+    paper.name,
+    none,
+    ...[accuracy, precision, recall, f1].map((share) => formatPercent(share)),
+    none,
+    none,
+    none,
+  ];
+}
+
+function runtimePart({ runtime }: Report, bold: Bold): string[] {
+  if (runtime.unmeasurable !== null) return [bold('How fast is it?'), wrap(runtime.unmeasurable, '  ', '  '), ''];
+  const heads = ['', 'kernels', 'median error', 'mean error', 'median %', 'within 2x %', 'tau'];
+  const rows = runtime.rows.map((row) => [
+    clip(row.name, 22),
+    formatCount(row.n),
+    formatMs(row.medianAbsoluteErrorMs?.value),
+    formatMs(row.meanAbsoluteErrorMs?.value),
+    formatPercent(row.medianAbsolutePercentageError?.value),
+    formatPercent(row.withinTwofold?.value),
+    formatNumber(row.kendallTau?.value, 2),
+  ]);
+  const { n, medianMs, meanMs } = paper.runtime;
+  rows.push([paper.name, formatCount(n), formatMs(medianMs), formatMs(meanMs), none, none, none]);
+  const timed = `${formatCount(runtime.timed)} timed kernels of ${formatCount(runtime.problems)} problems`;
+  return [
+    bold(`How fast is it? ${timed}`),
+    draw(heads, rows),
+    ...runtime.notes.map((note) => wrap(note, '  ', '  ')),
+    '',
+  ];
+}
+
+function timePart({ time, generatedBy }: Report, bold: Bold): string[] {
+  const rows = [
+    ...time.simulators.map(({ id, duration, timesFaster }) => ({
+      name: id,
+      duration,
+      faster: formatFactor(timesFaster),
+    })),
+    { name: 'real validator', duration: time.real, faster: time.real === null ? none : '1' },
+  ].map(({ name, duration, faster }) => [
+    clip(name, 30),
+    duration === null ? none : formatCount(duration.n),
+    formatMs(duration?.medianMs),
+    formatMs(duration?.p90Ms),
+    faster,
+  ]);
+  return [
+    bold('What a verdict takes'),
+    draw(['', 'verdicts', 'median', '90%', 'times faster'], rows),
+    wrap(`On ${describeMachine(generatedBy.machine)}.`, '  ', '  '),
+    '',
+  ];
+}
+
+function draw(heads: string[], rows: string[][]): string {
+  const table = new CliTable({
+    head: heads,
+    colAligns: heads.map((_, index) => (index === 0 ? 'left' : 'right')),
+    style: { head: [], border: [], 'padding-left': 1, 'padding-right': 1 },
+    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+  });
+  table.push(...rows.map((cells) => cells.map(oneLine)));
+  return table.toString();
+}
+
+function wrap(text: string, first: string, rest: string): string {
+  const lines: string[] = [];
+  let line = first;
+  for (const word of oneLine(text).split(' ')) {
+    const fits = line.length + word.length + 1 <= width;
+    if (!fits && line.trim() !== '') {
+      lines.push(line);
+      line = rest;
+    }
+    line += `${line === first || line === rest ? '' : ' '}${clip(word, width - rest.length)}`;
+  }
+  return [...lines, line].join('\n');
+}
+
+/** Names come from files: no line breaks, no escape sequences. */
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: taking control characters out is the point
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+}
+
+function clip(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit - 3)}...` : text;
+}

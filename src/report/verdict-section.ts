@@ -1,0 +1,298 @@
+import type { ReportCase, ReportInput } from './input.js';
+import { clusteredBootstrap, type Interval, wilson } from './intervals.js';
+import {
+  accuracyOf,
+  balancedAccuracyOf,
+  brierOf,
+  type Confusion,
+  confusionOf,
+  coverageCurveOf,
+  expectedCalibrationErrorOf,
+  f1Of,
+  type Judged,
+  logLossOf,
+  precisionOf,
+  rank,
+  recallOf,
+  reliabilityOf,
+  rocAucOf,
+  rocCurveOf,
+  totalOf,
+  type Weights,
+} from './metrics.js';
+import type { Dimension, Estimate, Group, VerdictRow, VerdictSection } from './report-schema.js';
+
+type Target = 'compiled' | 'correct';
+
+/** Below this, a figure is shown but flagged: its interval spans a third of the scale. */
+export const fewKernels = 30;
+export const fewProblems = 10;
+
+interface Known {
+  readonly one: ReportCase;
+  readonly truth: boolean;
+}
+
+/** How well `compiled` or `correct` was foretold: one row a simulator, one a baseline, all on the same kernels. */
+export function scoreVerdicts(input: ReportInput, target: Target): VerdictSection {
+  const known = input.cases.flatMap((one) => {
+    const truth = one.truth[target];
+    return truth === null ? [] : [{ one, truth }];
+  });
+  const positives = known.filter(({ truth }) => truth).length;
+  const section = {
+    target,
+    positives,
+    negatives: known.length - positives,
+    unknown: input.cases.length - known.length,
+    problems: new Set(known.map(({ one }) => one.problemId)).size,
+  };
+  const unmeasurable = whyNot(input, section);
+  return {
+    ...section,
+    unmeasurable,
+    notes: unmeasurable === null ? notesOn(input, section) : [],
+    rows: unmeasurable === null ? rowsOf(input, target, known) : [],
+    groups: groupsOf(input, target, unmeasurable === null ? known : []),
+  };
+}
+
+type Counts = Pick<VerdictSection, 'target' | 'positives' | 'negatives' | 'unknown' | 'problems'>;
+
+function whyNot(input: ReportInput, { target, positives, negatives, unknown }: Counts): string | null {
+  if (input.cases.length === 0) return 'The test split holds no kernel.';
+  if (!input.cases.some((one) => one.predictions.some((prediction) => prediction[target] !== null))) {
+    return `No simulator says whether a kernel is ${target}: it was trained on labels that do not hold it.`;
+  }
+  if (target === 'correct' && positives === 0 && unknown > 0) {
+    const rest = negatives === 0 ? '' : ` Of the other ${negatives} it is known only because they failed earlier.`;
+    return `${kernels(unknown)} built but ${unknown === 1 ? 'was' : 'were'} not executed, so nobody knows whether they are right.${rest} Label them on a machine with a GPU to measure this.`;
+  }
+  if (positives + negatives === 0) return `Of no kernel of the test split is it known whether it is ${target}.`;
+  const all = positives + negatives;
+  if (negatives === 0)
+    return `All ${all} kernels are ${target}: whoever always says yes is right every time, so there is nothing to tell apart.`;
+  if (positives === 0)
+    return `None of the ${all} kernels is ${target}: whoever always says no is right every time, so there is nothing to tell apart.`;
+  return null;
+}
+
+function notesOn(input: ReportInput, { target, positives, negatives, unknown, problems }: Counts): string[] {
+  const notes: string[] = [];
+  if (positives + negatives < fewKernels) {
+    notes.push(`Only ${positives + negatives} kernels: read the intervals, not the figures.`);
+  } else if (Math.min(positives, negatives) < fewKernels) {
+    const [few, which] = positives < negatives ? [positives, target] : [negatives, `not ${target}`];
+    notes.push(`Only ${few} kernels are ${which}: recall, F1 and AUC rest on those few.`);
+  }
+  if (problems < fewProblems) {
+    notes.push(
+      `Only ${problems} ${problems === 1 ? 'problem' : 'problems'}: intervals that resample problems are rough${problems === 1 ? ', and left out' : ''}.`,
+    );
+  }
+  if (unknown > 0) {
+    notes.push(
+      target === 'correct'
+        ? `${kernels(unknown)} built but ${unknown === 1 ? 'was' : 'were'} not executed: left out here, so the share of correct ones among all kernels is higher than among these.`
+        : `${kernels(unknown)} never came to compiling CUDA (no kernel of their own, or another backend): left out here.`,
+    );
+  }
+  const partial = input.simulators.filter(({ id }) => input.cases.some((one) => predictionOf(one, id) === undefined));
+  for (const { id } of partial) {
+    const missing = input.cases.filter((one) => predictionOf(one, id) === undefined).length;
+    notes.push(`${id} gave no answer for ${kernels(missing)}; its row is on the others.`);
+  }
+  return notes;
+}
+
+function rowsOf(input: ReportInput, target: Target, known: readonly Known[]): VerdictRow[] {
+  const majority = input.majority[target];
+  const rows = input.simulators.map(({ id }): VerdictRow => {
+    const answered = judge(known, (one) => predictionOf(one, id)?.[target] ?? null);
+    const row = { kind: 'simulator', id, name: id } as const;
+    if (answered.judged.length === 0) return empty(row, `does not predict whether a kernel is ${target}`);
+    return { ...scored(row, answered, input, majority), ...curves(answered.judged) };
+  });
+  const prior = judge(known, (one) => one.prior[target]);
+  const priorRow = { kind: 'baseline', id: 'problem-prior', name: 'problem prior' } as const;
+  rows.push(
+    prior.judged.length === 0
+      ? empty(priorRow, 'the training split knows nothing of these problems')
+      : { ...scored(priorRow, prior, input, majority), ...curves(prior.judged) },
+  );
+  const majorityRow = {
+    kind: 'baseline',
+    id: 'majority',
+    name: `always "${majority === false ? 'no' : 'yes'}"`,
+  } as const;
+  if (majority === null)
+    rows.push(empty({ ...majorityRow, name: 'majority' }, 'the training split holds no such label'));
+  else {
+    const row = scored(
+      majorityRow,
+      judge(known, () => (majority ? 1 : 0)),
+      input,
+      null,
+    );
+    if (row.scores !== null) Object.assign(row.scores, { brier: null, logLoss: null, expectedCalibrationError: null });
+    rows.push({ ...row, ...noCurves });
+  }
+  return rows;
+}
+
+interface Answered {
+  readonly judged: readonly Judged[];
+  readonly problems: readonly string[];
+}
+
+function judge(known: readonly Known[], say: (one: ReportCase) => number | null): Answered {
+  const judged: Judged[] = [];
+  const problems: string[] = [];
+  for (const { one, truth } of known) {
+    const probability = say(one);
+    if (probability === null) continue;
+    judged.push({ truth, probability });
+    problems.push(one.problemId);
+  }
+  return { judged, problems };
+}
+
+type RowName = Pick<VerdictRow, 'kind' | 'id' | 'name'>;
+const noCurves = { reliability: [], roc: [], coverage: [] };
+
+function empty(row: RowName, reason: string): VerdictRow {
+  return { ...row, n: 0, scores: null, reason, ...noCurves };
+}
+
+function curves(judged: readonly Judged[]): Pick<VerdictRow, 'reliability' | 'roc' | 'coverage'> {
+  return {
+    reliability: [...reliabilityOf(judged)],
+    roc: [...rocCurveOf(judged)],
+    coverage: [...coverageCurveOf(judged)],
+  };
+}
+
+function scored(
+  row: RowName,
+  { judged, problems }: Answered,
+  input: ReportInput,
+  majority: boolean | null,
+): VerdictRow {
+  const confusion = confusionOf(judged);
+  const order = rank(judged);
+  const spread = (statistic: (weights: Weights) => number | null): Interval | null =>
+    clusteredBootstrap(problems, statistic, { seed: input.split.seed });
+  const counted = (of: (c: Confusion) => number | null): Estimate | null =>
+    estimate(
+      of(confusion),
+      spread((weights) => of(confusionOf(judged, weights))),
+    );
+  const guess = judged.map(({ truth }) => ({ truth, probability: majority ? 1 : 0 }));
+  const gain = (weights?: Weights): number | null => {
+    const own = accuracyOf(confusionOf(judged, weights));
+    const guessed = accuracyOf(confusionOf(guess, weights));
+    return own === null || guessed === null ? null : own - guessed;
+  };
+  const c = confusion;
+  const n = totalOf(c);
+  const reliability = reliabilityOf(judged);
+  return {
+    ...row,
+    n,
+    reason: null,
+    ...noCurves,
+    scores: {
+      confusion: { ...c },
+      accuracy: share(c.truePositives + c.trueNegatives, n) ?? { value: 0, low: null, high: null },
+      precision: precisionOf(c) === null ? null : share(c.truePositives, c.truePositives + c.falsePositives),
+      recall: recallOf(c) === null ? null : share(c.truePositives, c.truePositives + c.falseNegatives),
+      f1: counted(f1Of),
+      balancedAccuracy: counted(balancedAccuracyOf),
+      auc: estimate(
+        rocAucOf(judged, undefined, order),
+        spread((weights) => rocAucOf(judged, weights, order)),
+      ),
+      brier: brierOf(judged),
+      logLoss: logLossOf(judged),
+      expectedCalibrationError: expectedCalibrationErrorOf(reliability),
+      overMajority: majority === null ? null : estimate(gain(), spread(gain)),
+    },
+  };
+}
+
+export function estimate(value: number | null, interval: Interval | null): Estimate | null {
+  return value === null ? null : { value, low: interval?.low ?? null, high: interval?.high ?? null };
+}
+
+export function share(part: number, whole: number): Estimate | null {
+  return whole === 0 ? null : estimate(part / whole, wilson(part, whole));
+}
+
+function groupsOf(input: ReportInput, target: Target, known: readonly Known[]): Record<Dimension, Group[]> {
+  const of = (dimension: Dimension): Group[] => {
+    const groups = new Map<string, Known[]>();
+    for (const member of known) {
+      const name = groupName(member.one, dimension);
+      const members = groups.get(name) ?? [];
+      members.push(member);
+      groups.set(name, members);
+    }
+    const sorted = [...groups].sort(([a, left], [b, right]) =>
+      dimension === 'level' || dimension === 'length'
+        ? a.localeCompare(b, 'en', { numeric: true })
+        : right.length - left.length || a.localeCompare(b, 'en'),
+    );
+    return sorted.map(([name, members]) => groupOf(name, members, input, target));
+  };
+  return { level: of('level'), family: of('family'), generator: of('generator'), length: of('length') };
+}
+
+function groupOf(name: string, members: readonly Known[], input: ReportInput, target: Target): Group {
+  return {
+    name,
+    n: members.length,
+    problems: new Set(members.map(({ one }) => one.problemId)).size,
+    positives: members.filter(({ truth }) => truth).length,
+    rows: input.simulators.map(({ id }) => {
+      const { judged } = judge(members, (one) => predictionOf(one, id)?.[target] ?? null);
+      const c = confusionOf(judged);
+      return {
+        simulator: id,
+        n: judged.length,
+        accuracy: share(c.truePositives + c.trueNegatives, judged.length),
+        f1: f1Of(c),
+        balancedAccuracy: balancedAccuracyOf(c),
+        auc: rocAucOf(judged),
+      };
+    }),
+  };
+}
+
+function groupName(one: ReportCase, dimension: Dimension): string {
+  switch (dimension) {
+    case 'level':
+      return `level ${one.level}`;
+    case 'family':
+      return one.family ?? 'not named';
+    case 'generator':
+      return one.generator;
+    case 'length':
+      return lengthBin(one.length);
+  }
+}
+
+/** Bins of doubling width, named so that they sort. */
+function lengthBin(length: number): string {
+  const bounds = [0, 1000, 2000, 4000, 8000, 16000];
+  const above = bounds.findIndex((bound) => length < bound);
+  if (above === -1) return '16,000 characters and more';
+  return `${(bounds[above - 1] ?? 0).toLocaleString('en')} to ${(bounds[above] ?? 0).toLocaleString('en')} characters`;
+}
+
+export function predictionOf(one: ReportCase, simulator: string): ReportCase['predictions'][number] | undefined {
+  return one.predictions.find((prediction) => prediction.simulator === simulator);
+}
+
+function kernels(n: number): string {
+  return n === 1 ? 'One kernel' : `${n.toLocaleString('en')} kernels`;
+}
