@@ -1,10 +1,12 @@
 """What a build leaves behind: every command with its words, every kernel with its cost, every diagnostic."""
 
+# ruff: noqa: ANN401  (what comes out of a file is anything until it is read)
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kval_harness.build.steps import Step
 from kval_harness.contain import Json
@@ -90,6 +92,41 @@ def extension_json(build: ExtensionBuild) -> dict[str, Json]:
     }
 
 
+def attempt_json(attempt: Attempt) -> dict[str, Json]:
+    """What a cache keeps of an attempt; its library and any time-out stay outside."""
+    failure = attempt.failure if isinstance(attempt.failure, CompileError) else None
+    return {
+        "failure": None
+        if failure is None
+        else {
+            "stage": failure.stage,
+            "message": failure.message,
+            "diagnostics": [diagnostic_json(one) for one in failure.diagnostics],
+        },
+        "steps": [step_json(step) for step in attempt.steps],
+        "kernels": [kernel_json(kernel) for kernel in attempt.kernels],
+        "diagnostics": [diagnostic_json(one) for one in attempt.diagnostics],
+        "declined": attempt.declined,
+    }
+
+
+def attempt_from_json(data: Any, library: Path | None) -> Attempt:
+    """Reads what `attempt_json` wrote. Raises KeyError or TypeError where it is something else."""
+    failure = data["failure"]
+    return Attempt(
+        library=library,
+        failure=None
+        if failure is None
+        else CompileError(
+            failure["stage"], failure["message"], tuple(_diagnostic(one) for one in failure["diagnostics"])
+        ),
+        steps=tuple(_step(one) for one in data["steps"]),
+        kernels=tuple(_kernel(one) for one in data["kernels"]),
+        diagnostics=tuple(_diagnostic(one) for one in data["diagnostics"]),
+        declined=data["declined"],
+    )
+
+
 def step_json(step: Step) -> dict[str, Json]:
     return {
         "tool": step.tool,
@@ -124,6 +161,30 @@ def diagnostic_json(one: Diagnostic) -> dict[str, Json]:
         "code": one.code,
         "message": one.message,
     }
+
+
+def _step(data: Any) -> Step:
+    command = tuple(data["command"])
+    return Step(data["tool"], command, data["exitCode"], data["durationMs"], data["stdout"], data["stderr"])
+
+
+def _kernel(data: Any) -> KernelUse:
+    return KernelUse(
+        name=data["name"],
+        arch=data["arch"],
+        registers=data["registers"],
+        shared_bytes=data["sharedBytes"],
+        constant_bytes=data["constantBytes"],
+        stack_bytes=data["stackBytes"],
+        spill_store_bytes=data["spillStoreBytes"],
+        spill_load_bytes=data["spillLoadBytes"],
+    )
+
+
+def _diagnostic(data: Any) -> Diagnostic:
+    return Diagnostic(
+        data["tool"], data["severity"], data["file"], data["line"], data["column"], data["code"], data["message"]
+    )
 
 
 def _log(text: str) -> str:

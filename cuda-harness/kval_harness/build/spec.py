@@ -371,3 +371,8 @@ def _pairs(values: Any, field: str) -> tuple[tuple[str, str], ...]:
     if not all(len(pair) == 2 and all(isinstance(part, str) for part in pair) for pair in pairs):
         raise ValueError(f"not an extension spec: {field} is no list of pairs of strings")
     return tuple((pair[0], pair[1]) for pair in pairs)
+
+
+# Python names the function in its complaints about arguments; they shall name torch's.
+load_inline_spec.__qualname__ = "load_inline"
+load_spec.__qualname__ = "load"
