@@ -1,0 +1,40 @@
+# expected: mismatch input-mutated
+# writes the result into its input and returns that
+import torch
+import torch.nn as nn
+from torch.utils.cpp_extension import load_inline
+
+source = r"""
+#include <torch/extension.h>
+#include <algorithm>
+
+__global__ void relu_kernel(float* data, int64_t n) {
+    const int64_t stride = (int64_t)gridDim.x * blockDim.x;
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += stride) {
+        data[i] = fmaxf(data[i], 0.0f);
+    }
+}
+
+torch::Tensor relu_forward(torch::Tensor input) {
+    const int64_t n = input.numel();
+    const int threads = 256;
+    const int blocks = (int)std::min<int64_t>((n + threads - 1) / threads, 4096);
+    relu_kernel<<<blocks, threads>>>(input.data_ptr<float>(), n);
+    return input;
+}
+"""
+
+relu_ext = load_inline(
+    name="relu_in_place",
+    cpp_sources="torch::Tensor relu_forward(torch::Tensor input);",
+    cuda_sources=source,
+    functions=["relu_forward"],
+)
+
+
+class ModelNew(nn.Module):
+    def __init__(self):
+        super().__init__()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return relu_ext.relu_forward(x.contiguous())
