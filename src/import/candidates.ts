@@ -3,7 +3,7 @@ import { basename, extname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { candidateSizeLimit, makeCandidate } from '../candidate.js';
 import { KvalError } from '../errors.js';
-import { officialSet, parseProblemId, problemId, sha256 } from '../problem.js';
+import { officialSet, type Problem, parseProblemId, problemId, sha256 } from '../problem.js';
 import { type ImportedCandidate, looksLikeCuda, type RowContext } from './candidate-row.js';
 import { generatorOf } from './generator.js';
 import { problemKeyOfPath } from './problem-key.js';
@@ -36,6 +36,8 @@ export interface ReadCandidatesOptions {
   readonly problem?: string;
   /** The level, where neither rows nor names say it. */
   readonly level?: number;
+  /** Problems by whose file names (`19_ReLU`) a source file or one of its folders may say what it is for. */
+  readonly problems?: readonly Problem[];
   readonly source?: string;
   readonly run?: string;
   readonly generator?: string;
@@ -67,12 +69,26 @@ export async function* candidatesIn(path: string, options: ReadCandidatesOptions
     run: options.run ?? null,
     generator: options.generator ?? null,
     signal: options.signal,
+    named: idsByFileName(options.problems ?? []),
   };
   const format = options.format ?? 'auto';
   if (path === '-') return yield* withoutRepeats(readInput(options.input ?? process.stdin, format, stated));
   const place = await statOf(path);
   if (!place.isDirectory()) return yield* withoutRepeats(readOneFile(path, format, stated));
   yield* withoutRepeats(readFolder(path, format, stated));
+}
+
+/** `19_ReLU` -> `level1/19`; a name that two problems share names none. */
+function idsByFileName(problems: readonly Problem[]): ReadonlyMap<string, string> {
+  const ids = new Map<string, string>();
+  const shared = new Set<string>();
+  for (const { id, number, name } of problems) {
+    const file = `${number}_${name}`;
+    if (ids.has(file) && ids.get(file) !== id) shared.add(file);
+    ids.set(file, id);
+  }
+  for (const file of shared) ids.delete(file);
+  return ids;
 }
 
 type Events = AsyncGenerator<ImportEvent<ImportedCandidate>>;
@@ -142,8 +158,8 @@ function rowContext(stated: Stated, name: string): RowContext {
 
 /** One source file: its problem is stated, or its path names it. */
 function sourceCandidate(text: string, path: string, run: string, stated: Stated): ImportedCandidate {
-  const named = problemKeyOfPath(path) ?? levelAndNumber(path, stated.level);
-  if (stated.problemId === null && named === null) {
+  const id = stated.problemId ?? problemIdOfPath(path, stated);
+  if (id === null) {
     throw new KvalError('bad-input', `${path === '-' ? 'standard input' : path} does not say which problem it is for`, {
       fix: 'Name the problem with --problem level1/19, or the file like level1/19_anything.py.',
     });
@@ -152,7 +168,7 @@ function sourceCandidate(text: string, path: string, run: string, stated: Stated
   const candidate = makeCandidate({
     source: text,
     language: path.endsWith('.cu') || looksLikeCuda(text) ? 'cuda' : 'python',
-    problemId: stated.problemId ?? problemId(stated.set ?? officialSet, named?.level ?? 0, named?.number ?? 0),
+    problemId: id,
     origin: {
       generator: generatorOf({ stated: stated.generator, run: stated.run, source: stated.source }),
       run: stated.run ?? run,
@@ -161,6 +177,17 @@ function sourceCandidate(text: string, path: string, run: string, stated: Stated
     },
   });
   return { candidate, published: null, problem: null, backend: null, hasCudaKernel: null };
+}
+
+/** From the inside out: the file, its folder, ... by a problem's file name; then `level1/19` anywhere; then a bare number. */
+function problemIdOfPath(path: string, stated: Stated): string | null {
+  const parts = path.split(/[\\/]/).reverse();
+  for (const part of parts) {
+    const id = stated.named.get(part) ?? stated.named.get(part.replace(/\.(?:py|cu)$/i, ''));
+    if (id !== undefined) return id;
+  }
+  const key = problemKeyOfPath(path) ?? levelAndNumber(path, stated.level);
+  return key === null ? null : problemId(stated.set ?? officialSet, key.level, key.number);
 }
 
 function levelAndNumber(path: string, level: number | null): { level: number; number: number } | null {

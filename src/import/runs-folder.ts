@@ -23,6 +23,8 @@ export interface Stated {
   readonly run: string | null;
   readonly generator: string | null;
   readonly signal: AbortSignal | undefined;
+  /** Problem ids by the problem's file name without its ending: `19_ReLU`. */
+  readonly named: ReadonlyMap<string, string>;
 }
 
 type Events = AsyncGenerator<ImportEvent<ImportedCandidate>>;
