@@ -11,6 +11,8 @@ the candidate gets a stand-in for the module back, since nothing it computes wit
 from __future__ import annotations
 
 import functools
+import importlib.machinery
+import importlib.util
 import linecache
 import sys
 import types
@@ -23,6 +25,7 @@ from typing import Any, Literal, cast
 from kval_harness.build.spec import ExtensionSpec, load_inline_spec, load_spec
 from kval_harness.contain import Channel, ChildEnd, Json, Limits, StopSignal, run_child
 from kval_harness.inspect import Facts, read_source
+from kval_harness.outcome import InstrumentError
 
 Phase = Literal["read", "import", "construct", "forward", "done"]
 MEMORY_BYTES = 8 * 1024**3
@@ -73,6 +76,7 @@ class Probe:
     error: str | None
     device_only: bool
     used_module: bool
+    problem_broken: str | None
 
 
 def probe_candidate(
@@ -96,7 +100,7 @@ def probe_candidate(
     """
 
     def serve(request: Json) -> Json:
-        return build(_read_request(request)).to_json()
+        return build(read_request(request)).to_json()
 
     end = run_child(
         functools.partial(_life, source, problem_source, small, arch, None if cuda_home is None else str(cuda_home)),
@@ -117,6 +121,7 @@ def probe_candidate(
         error=_text(said.get("error")),
         device_only=said.get("deviceOnly") is True,
         used_module=said.get("usedModule") is True,
+        problem_broken=_text(said.get("problemBroken")),
     )
 
 
@@ -167,6 +172,25 @@ def import_candidate(source: str, folder: Path) -> types.ModuleType:
     sys.modules["candidate"] = module
     linecache.checkcache(str(path))
     exec(compile(source, str(path), "exec"), vars(module))
+    return module
+
+
+def load_library(spec: ExtensionSpec, answer: Answer) -> Any:
+    """What torch's loader does with a built library: imports the module, or loads the operators in it.
+
+    Raises ImportError or OSError as torch's loader would.
+    """
+    import torch
+
+    assert answer.library is not None
+    if not spec.is_python_module:
+        torch.ops.load_library(str(answer.library))
+        return str(answer.library)
+    loader = importlib.machinery.ExtensionFileLoader(spec.name, str(answer.library))
+    found = importlib.util.spec_from_file_location(spec.name, str(answer.library), loader=loader)
+    assert found is not None
+    module = importlib.util.module_from_spec(found)
+    loader.exec_module(module)
     return module
 
 
@@ -234,7 +258,11 @@ def _life(
             if model is None:
                 return report
             report["phase"] = "construct"
-            args, kwargs, inputs = _arguments(problem_source, module, small)
+            try:
+                args, kwargs, inputs = _arguments(problem_source, module, small)
+            except InstrumentError as error:
+                report["problemBroken"] = error.message
+                return report
             instance = _construct(model, args, kwargs)
             if calls == 0:
                 report["phase"] = "forward"
@@ -304,7 +332,7 @@ def _needs_device(error: BaseException) -> bool:
     return any(sign in text for sign in signs) or isinstance(error, NotImplementedError)
 
 
-def _read_request(request: Json) -> ExtensionSpec | Refusal:
+def read_request(request: Json) -> ExtensionSpec | Refusal:
     """What the child sent; it may have sent anything."""
     if isinstance(request, dict) and request.get("call") == "build" and isinstance(request.get("spec"), dict):
         try:

@@ -44,7 +44,8 @@ class Attempt:
 
 @dataclass(frozen=True)
 class ExtensionBuild:
-    """One extension's build, from whichever path answered. Exactly one of `library` and `failure` is there."""
+    """One extension's build, from whichever path answered. Exactly one of `library` and `failure` is there; `exports`
+    are the public names of the module."""
 
     name: str
     path: Literal["fast", "stock"]
@@ -57,6 +58,7 @@ class ExtensionBuild:
     steps: tuple[Step, ...] = ()
     kernels: tuple[KernelUse, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    exports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
