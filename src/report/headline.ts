@@ -14,7 +14,7 @@ export function headlineOf(report: Parts): string[] {
   const kernels = counts.kernels === 1 ? '1 held-out kernel' : `${formatCount(counts.kernels)} held-out kernels`;
   const problems = counts.problems === 1 ? '1 problem' : `${formatCount(counts.problems)} problems`;
   return [
-    `The simulator "${first}"${beside} judged ${kernels} of ${problems}; its verdicts are compared with labels that ${describeLabels(report.labels)}.`,
+    `The simulator "${first}"${beside} judged ${kernels} of ${problems}; its verdicts are compared with labels ${describeLabels(report.labels)}.`,
     describeSplit(report.split.kind),
     verdictSentence(report.compiled, first),
     verdictSentence(report.correct, first),
@@ -23,10 +23,11 @@ export function headlineOf(report: Parts): string[] {
   ];
 }
 
+/** Goes on after `labels`. */
 export function describeLabels(labels: string): string {
-  if (labels === 'harness') return "kval's harness made by building and, where a device was there, running each kernel";
-  if (labels === 'published') return 'others published with the kernels; they were not checked here';
-  return `are described as: ${labels}`;
+  if (labels === 'harness') return "from kval's harness, which built each kernel and, where a device was there, ran it";
+  if (labels === 'published') return 'that others published with the kernels; they were not checked here';
+  return `described as: ${labels}`;
 }
 
 export function describeSplit(kind: Report['split']['kind']): string {

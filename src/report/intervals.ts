@@ -15,7 +15,10 @@ export function wilson(successes: number, n: number): Interval | null {
   const spread = z95 ** 2 / n;
   const centre = (share + spread / 2) / (1 + spread);
   const half = (z95 / (1 + spread)) * Math.sqrt((share * (1 - share)) / n + spread / (4 * n));
-  return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
+  return {
+    low: successes === 0 ? 0 : Math.max(0, centre - half),
+    high: successes === n ? 1 : Math.min(1, centre + half),
+  };
 }
 
 /**

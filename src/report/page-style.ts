@@ -37,6 +37,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 1.2rem 0 0; 
 .say { margin: 1rem 0; padding-left: 1.15rem; max-width: 50rem; } .say li { margin: .3rem 0; }
 .absence { background: var(--warn-paper); border-left: 4px solid var(--warn); padding: .75rem 1rem; max-width: 50rem; border-radius: 0 6px 6px 0; }
 .scroll { overflow-x: auto; margin: .4rem 0 .3rem; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+* + .scroll { margin-top: 1.1rem; } .wide .interval { display: block; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 650; padding: .75rem .9rem .4rem; font-size: 1rem; }
 th, td { padding: .42rem .9rem; text-align: left; vertical-align: baseline; border-top: 1px solid var(--faint); white-space: nowrap; }
@@ -48,7 +49,9 @@ tbody th { font-weight: 500; }
 .reference th, .reference td { font-style: italic; border-top: 1px solid var(--line); }
 .interval { font-weight: 400; color: var(--soft); font-size: .86em; }
 .note { margin: .25rem 0; font-size: .86rem; color: var(--soft); max-width: 58rem; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; margin: 1rem 0; align-items: start; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; margin: 1rem 0; }
+.plots > figure:only-child { max-width: 36rem; }
+.plots.small { grid-template-columns: repeat(auto-fit, minmax(min(100%, 16rem), 1fr)); }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem .8rem .7rem; min-width: 0; }
 figcaption { font-size: .88rem; color: var(--soft); line-height: 1.45; margin-top: .35rem; }
 figcaption b { color: var(--ink); }
@@ -64,7 +67,7 @@ figure .what { margin: 0 0 .4rem; font-weight: 650; font-size: .98rem; }
 .bar { opacity: .75; }
 ${[0, 1, 2, 3, 4, 5].map((s) => `.curve.s${s}, .whisker.s${s} { stroke: var(--s${s}); } .mark.s${s}, .bar.s${s} { fill: var(--s${s}); }`).join('\n')}
 .curve.s1 { stroke-dasharray: 7 3; } .curve.s2 { stroke-dasharray: 2 3; } .curve.s3 { stroke-dasharray: 9 3 2 3; } .curve.s4 { stroke-dasharray: 12 4; } .curve.s5 { stroke-dasharray: 4 2 1 2; }
-.legend { display: flex; flex-wrap: wrap; gap: .25rem 1.3rem; margin: .8rem 0 0; padding: 0; list-style: none; font-size: .9rem; }
+.legend { display: flex; flex-wrap: wrap; gap: .25rem 1.3rem; margin: .8rem 0 -.2rem; padding: 0; list-style: none; font-size: .9rem; }
 .legend svg { vertical-align: -1px; margin-right: .35rem; }
 .matrices { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1rem 0; }
 .matrix { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .2rem .8rem .8rem; max-width: 100%; }
@@ -84,7 +87,8 @@ footer { margin-top: 3rem; padding-bottom: 2.5rem; color: var(--soft); font-size
 @media (max-width: 34rem) {
   main, header, footer { padding-inline: .9rem; } header { padding-top: 1.4rem; }
   th, td { padding-inline: .6rem; } dl { grid-template-columns: 1fr; gap: .05rem; } dd { margin-bottom: .6rem; }
-  .scroll tbody th { position: sticky; left: 0; background: var(--card); max-width: 9.5rem; white-space: normal; overflow-wrap: anywhere; }
+  .scroll tbody th { position: sticky; left: 0; background: var(--card); min-width: 6.8rem; max-width: 9.5rem; white-space: normal; overflow-wrap: anywhere; }
+  .interval { display: block; } .figures { grid-template-columns: 1fr 1fr; gap: .6rem; } .figures li { padding: .7rem .8rem; } .figures .big { font-size: 1.6rem; }
   .scroll tbody th + td { padding-left: .7rem; }
   .matrix td { min-width: 5rem; }
 }
@@ -93,7 +97,7 @@ footer { margin-top: 3rem; padding-bottom: 2.5rem; color: var(--soft); font-size
     --s0: #0b6bcb; --s1: #c2410c; --s2: #0f7b5f; --s3: #8b3fb8; --s4: #a3681a; --s5: #b8246a; }
   @page { margin: 14mm; }
   body { font-size: 10pt; } main, header, footer { max-width: none; padding: 0; } nav, .skip { display: none; }
-  figure, .matrix, .figures li, tr, summary { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  figure, .scroll, .matrix, .figures li, tr, summary { break-inside: avoid; } figcaption, .note { font-size: 8.5pt; } h2, h3, caption { break-after: avoid; }
   .scroll { overflow: visible; border: 0; } table { font-size: 8pt; } th, td { padding: .25rem .4rem; white-space: normal; } thead th { min-width: 0; }
   .plots { grid-template-columns: repeat(2, 1fr); } .matrix td, .bar { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   pre { white-space: pre-wrap; }

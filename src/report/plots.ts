@@ -4,17 +4,20 @@ import { formatCount, formatMs, formatNumber, formatPercent } from './figures.js
 import type { Estimate, Report, RuntimeRow, VerdictRow } from './report-schema.js';
 import { axisBottom, axisLeft, type Box, escapeMarkup, label, mark, px, svg, type Tick } from './svg.js';
 
-const square: Box = { width: 360, height: 320, left: 52, right: 346, top: 12, bottom: 272 };
+/** A simulator keeps its number, and so its colour and mark, through all plots. */
+export type Numbered<Row> = Row & { readonly series: number };
+
+const square: Box = { width: 360, height: 320, left: 52, right: 342, top: 12, bottom: 272 };
 
 /** Is 80% sure right 80% of the time? Dots on the diagonal mean yes; the bars below count the kernels. */
-export function reliabilityPlot(rows: readonly VerdictRow[], target: string): string {
+export function reliabilityPlot(rows: readonly Numbered<VerdictRow>[], target: string): string {
   const box: Box = { ...square, height: 396 };
   const x = scaleLinear([0, 1], [box.left, box.right]);
   const y = scaleLinear([0, 1], [box.bottom, box.top]);
   const most = Math.max(1, ...rows.flatMap(({ reliability }) => reliability.map(({ n }) => n)));
   const counts = { top: 286, bottom: 346 };
   const bar = scaleLinear([0, most], [0, counts.bottom - counts.top - 12]);
-  const curves = rows.map(({ name, reliability }, series) => {
+  const curves = rows.map(({ name, reliability, series }) => {
     const bins = reliability.flatMap((bin) => {
       const { predicted, observed } = bin;
       return predicted === null || observed === null ? [] : [{ ...bin, predicted, observed }];
@@ -29,10 +32,10 @@ export function reliabilityPlot(rows: readonly VerdictRow[], target: string): st
     });
     return `<path class="curve s${series % 6}" d="${path ?? ''}"/>${marks.join('')}`;
   });
-  const bars = rows.flatMap(({ reliability }, series) =>
+  const bars = rows.flatMap(({ reliability, series }, position) =>
     reliability.map(({ low, high, n }) => {
       const slot = (x(high) - x(low) - 4) / rows.length;
-      const left = x(low) + 2 + series * slot;
+      const left = x(low) + 2 + position * slot;
       const height = n === 0 ? 0 : Math.max(1, bar(n));
       const count =
         rows.length === 1 && n > 0
@@ -44,7 +47,7 @@ export function reliabilityPlot(rows: readonly VerdictRow[], target: string): st
   const said = rows.map(({ name, scores }) => `${name} ${formatNumber(scores?.expectedCalibrationError)}`).join(', ');
   return svg(box, `Reliability of the probability of ${target}. Expected calibration error: ${said}.`, [
     axisLeft(box, percentTicks(y), `really ${target}, %`),
-    axisBottom({ ...box, height: 0, bottom: box.bottom }, percentTicks(x, false), ''),
+    axisBottom(box, percentTicks(x, false), ''),
     `<line class="ideal" x1="${px(x(0))}" y1="${px(y(0))}" x2="${px(x(1))}" y2="${px(y(1))}"/>`,
     ...curves,
     ...bars,
@@ -58,10 +61,10 @@ export function reliabilityPlot(rows: readonly VerdictRow[], target: string): st
   ]);
 }
 
-export function rocPlot(rows: readonly VerdictRow[], target: string): string {
+export function rocPlot(rows: readonly Numbered<VerdictRow>[], target: string): string {
   const x = scaleLinear([0, 1], [square.left, square.right]);
   const y = scaleLinear([0, 1], [square.bottom, square.top]);
-  const curves = rows.map(({ roc }, series) => {
+  const curves = rows.map(({ roc, series }) => {
     const path = line<(typeof roc)[number]>(
       (point) => x(point.falsePositiveRate),
       (point) => y(point.truePositiveRate),
@@ -80,13 +83,13 @@ export function rocPlot(rows: readonly VerdictRow[], target: string): string {
 }
 
 /** Accuracy among the most confident share of the answers. */
-export function coveragePlot(rows: readonly VerdictRow[], target: string, majority: number | null): string {
+export function coveragePlot(rows: readonly Numbered<VerdictRow>[], target: string, majority: number | null): string {
   const reached = rows.flatMap(({ coverage }) => coverage.filter((point) => point.coverage >= 0.05));
   const lowest = Math.min(1, ...reached.map(({ accuracy }) => accuracy), majority ?? 1);
   const floor = Math.max(0, Math.min(0.9, Math.floor(lowest * 10 - 0.2) / 10));
   const x = scaleLinear([0, 1], [square.left, square.right]);
   const y = scaleLinear([floor, 1], [square.bottom, square.top]);
-  const curves = rows.map(({ coverage }, series) => {
+  const curves = rows.map(({ coverage, series }) => {
     const points = coverage.filter((point) => point.accuracy >= floor);
     const path = line<(typeof points)[number]>(
       (point) => x(point.coverage),
@@ -118,43 +121,44 @@ export interface IntervalRow {
   readonly estimate: Estimate;
 }
 
-/** One measure of everybody, with intervals, above each other. */
-export function intervalPlot(title: string, rows: readonly IntervalRow[], chance: number | null): string {
-  const step = 34;
-  const box: Box = {
-    width: 360,
-    height: rows.length * step + 58,
-    left: 16,
-    right: 344,
-    top: 22,
-    bottom: rows.length * step + 22,
-  };
+/** One measure of everybody, with intervals, above each other; `chance` is what guessing gets. */
+export function intervalPlot(measure: {
+  title: string;
+  rows: readonly Numbered<IntervalRow>[];
+  chance: number | null;
+  /** As a percentage, or as a number between 0 and 1. */
+  percent: boolean;
+}): string {
+  const { title, rows, chance, percent } = measure;
+  const write = (value: number): string => (percent ? formatPercent(value, '%') : formatNumber(value));
+  const step = 36;
+  const bottom = rows.length * step + 4;
+  const box: Box = { width: 272, height: bottom + 22, left: 12, right: 260, top: 2, bottom };
   const x = scaleLinear([0, 1], [box.left, box.right]);
-  const body = rows.map(({ name, kind, estimate }, index) => {
-    const y = box.top + index * step + 23;
+  const body = rows.map(({ name, kind, estimate, series }, index) => {
+    const y = box.top + index * step + 26;
     const { value, low, high } = estimate;
+    const simulator = kind === 'simulator';
+    const style = simulator ? `s${series % 6}` : 'plain';
     const spread =
       low === null || high === null
         ? ''
-        : `<line class="whisker ${kind === 'baseline' ? 'plain' : `s${index % 6}`}" x1="${px(x(low))}" x2="${px(x(high))}" y1="${y}" y2="${y}"/>`;
-    const point =
-      kind === 'baseline'
-        ? `<circle class="hollow" cx="${px(x(value))}" cy="${y}" r="4.5"/>`
-        : mark(x(value), y, index, 64);
-    return `${label(box.left, y - 11, name, 'start')}${label(box.right, y - 11, formatPercent(value, '%'), 'end', kind === 'simulator' ? 'value' : 'tick')}${spread}${point}`;
+        : `<line class="whisker ${style}" x1="${px(x(low))}" x2="${px(x(high))}" y1="${y}" y2="${y}"/>`;
+    const point = simulator
+      ? mark(x(value), y, series, 64)
+      : `<circle class="hollow" cx="${px(x(value))}" cy="${y}" r="4.5"/>`;
+    const words =
+      label(box.left, y - 11, name, 'start') +
+      label(box.right, y - 11, write(value), 'end', simulator ? 'value' : 'tick');
+    return `${words}${spread}${point}`;
   });
-  const said = rows.map(({ name, estimate }) => `${name} ${formatPercent(estimate.value, '%')}`).join(', ');
+  const said = rows.map(({ name, estimate }) => `${name} ${write(estimate.value)}`).join(', ');
   const guess =
     chance === null
       ? ''
       : `<line class="ideal" x1="${px(x(chance))}" x2="${px(x(chance))}" y1="${box.top}" y2="${box.bottom}"/>`;
-  const ticks = percentTicks(x, true);
-  return svg(box, `${title}: ${said}.`, [
-    label(box.left, 13, title, 'start', 'heading'),
-    axisBottom({ ...box, height: 0 }, ticks, ''),
-    guess,
-    ...body,
-  ]);
+  const ticks = x.ticks(5).map((value) => ({ at: x(value), text: String(percent ? Math.round(value * 100) : value) }));
+  return svg(box, `${title}: ${said}.`, [axisBottom(box, ticks, ''), guess, ...body]);
 }
 
 export function outcomePlot(outcomes: Report['counts']['outcomes']): string {
@@ -182,9 +186,11 @@ export function outcomePlot(outcomes: Report['counts']['outcomes']): string {
 /** From the median to the 90% quantile, on a logarithmic scale. */
 export function timePlot(time: Report['time']): string {
   const rows = [
-    ...time.simulators.map(({ id, duration }) => ({ name: id, duration })),
-    { name: 'real validator', duration: time.real },
-  ].flatMap(({ name, duration }) => (duration === null || duration.medianMs <= 0 ? [] : [{ name, duration }]));
+    ...time.simulators.map(({ id, duration }, series) => ({ name: id, duration, series })),
+    { name: 'real validator', duration: time.real, series: null },
+  ].flatMap(({ name, duration, series }) =>
+    duration === null || duration.medianMs <= 0 ? [] : [{ name, duration, series }],
+  );
   const step = 38;
   const box: Box = {
     width: 360,
@@ -196,14 +202,14 @@ export function timePlot(time: Report['time']): string {
   };
   const values = rows.flatMap(({ duration }) => [duration.medianMs, duration.p90Ms]);
   const x = scaleLog(decades(values), [box.left, box.right]);
-  const body = rows.map(({ name, duration }, index) => {
+  const body = rows.map(({ name, duration, series }, index) => {
     const y = box.top + index * step + 25;
-    const real = index === rows.length - 1 && time.real !== null;
     const { medianMs, p90Ms } = duration;
-    const whisker = `<line class="whisker ${real ? 'plain' : `s${index % 6}`}" x1="${px(x(medianMs))}" x2="${px(x(Math.max(medianMs, p90Ms)))}" y1="${y}" y2="${y}"/>`;
-    const point = real
-      ? `<circle class="hollow" cx="${px(x(medianMs))}" cy="${y}" r="4.5"/>`
-      : mark(x(medianMs), y, index, 64);
+    const whisker = `<line class="whisker ${series === null ? 'plain' : `s${series % 6}`}" x1="${px(x(medianMs))}" x2="${px(x(Math.max(medianMs, p90Ms)))}" y1="${y}" y2="${y}"/>`;
+    const point =
+      series === null
+        ? `<circle class="hollow" cx="${px(x(medianMs))}" cy="${y}" r="4.5"/>`
+        : mark(x(medianMs), y, series, 64);
     const figures = `${formatMs(medianMs)}, 90%: ${formatMs(p90Ms)}`;
     return `${label(box.left, y - 11, name, 'start')}${label(box.right, y - 11, figures, 'end', 'value')}${whisker}${point}`;
   });
@@ -215,11 +221,12 @@ export function timePlot(time: Report['time']): string {
 }
 
 /** Predicted against measured runtimes: on the diagonal is right, inside the band is within a factor of two. */
-export function runtimePlot(rows: readonly RuntimeRow[]): string {
+export function runtimePlot(rows: readonly Numbered<RuntimeRow>[]): string {
   const values = rows.flatMap(({ points }) => points.flatMap(({ truthMs, predictedMs }) => [truthMs, predictedMs]));
+  const box: Box = { ...square, left: 64, right: 338 };
   const domain = decades(values);
-  const x = scaleLog(domain, [square.left, square.right]);
-  const y = scaleLog(domain, [square.bottom, square.top]);
+  const x = scaleLog(domain, [box.left, box.right]);
+  const y = scaleLog(domain, [box.bottom, box.top]);
   const [low, high] = domain;
   const corners = [
     [low, low * 2],
@@ -230,7 +237,7 @@ export function runtimePlot(rows: readonly RuntimeRow[]): string {
     [low, low],
   ] as const;
   const band = corners.map(([truth, told]) => `${px(x(truth))},${px(y(told))}`).join(' ');
-  const dots = rows.flatMap(({ name, points }, series) =>
+  const dots = rows.flatMap(({ name, points, series }) =>
     points.map(({ truthMs, predictedMs, problemId }) =>
       mark(
         x(truthMs),
@@ -242,9 +249,9 @@ export function runtimePlot(rows: readonly RuntimeRow[]): string {
     ),
   );
   const said = rows.map(({ name, withinTwofold }) => `${name} ${formatPercent(withinTwofold?.value, '%')}`).join(', ');
-  return svg(square, `Predicted against measured runtimes on logarithmic axes. Within a factor of two: ${said}.`, [
-    axisLeft(square, logTicks(y, 6), 'predicted'),
-    axisBottom(square, logTicks(x, 6), 'measured runtime'),
+  return svg(box, `Predicted against measured runtimes on logarithmic axes. Within a factor of two: ${said}.`, [
+    axisLeft(box, logTicks(y, 6), 'predicted'),
+    axisBottom(box, logTicks(x, 6), 'measured runtime'),
     `<polygon class="band" points="${band}"><title>${escapeMarkup('within a factor of two')}</title></polygon>`,
     `<line class="ideal" x1="${px(x(low))}" y1="${px(y(low))}" x2="${px(x(high))}" y2="${px(y(high))}"/>`,
     `<g class="cloud">${dots.join('')}</g>`,

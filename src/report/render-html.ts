@@ -1,7 +1,17 @@
 import { formatCount, formatFactor, formatMs, formatPercent } from './figures.js';
 import { describeLabels, describeSplit } from './headline.js';
 import { pageStyle } from './page-style.js';
-import { coveragePlot, intervalPlot, outcomePlot, reliabilityPlot, rocPlot, runtimePlot, timePlot } from './plots.js';
+import {
+  coveragePlot,
+  type IntervalRow,
+  intervalPlot,
+  type Numbered,
+  outcomePlot,
+  reliabilityPlot,
+  rocPlot,
+  runtimePlot,
+  timePlot,
+} from './plots.js';
 import {
   dimensions,
   type Estimate,
@@ -16,9 +26,9 @@ import * as tables from './tables.js';
 /** One self-contained page: no script, nothing fetched, every word from outside escaped. */
 export function renderHtml(report: Report): string {
   const sections = [
-    { id: 'compiled', name: 'Does it compile?', body: verdictSection(report.compiled) },
-    { id: 'correct', name: 'Is it correct?', body: verdictSection(report.correct) },
-    { id: 'runtime', name: 'How fast is it?', body: runtimeSection(report) },
+    { id: 'compiled', name: tables.questions.compiled, body: verdictSection(report.compiled) },
+    { id: 'correct', name: tables.questions.correct, body: verdictSection(report.correct) },
+    { id: 'runtime', name: tables.questions.runtime, body: runtimeSection(report) },
     { id: 'confidence', name: 'When to trust it', body: confidenceSection(report) },
     { id: 'time', name: 'What a verdict takes', body: timeSection(report) },
     { id: 'kernels', name: 'The kernels', body: kernelsSection(report) },
@@ -46,7 +56,6 @@ export function renderHtml(report: Report): string {
 <ul class="say">${sentences.map((sentence) => `<li>${escapeMarkup(sentence)}</li>`).join('')}</ul>
 <ul class="figures">${keyFigures(report)}</ul>
 <nav aria-label="Sections"><ul>${sections.map(({ id, name }) => `<li><a href="#${id}">${name}</a></li>`).join('')}</ul></nav>
-${legend(report.simulators.map(({ id }) => id))}
 </header>
 <main id="main">
 ${sections.map(({ id, name, body }) => `<section aria-labelledby="${id}"><h2 id="${id}">${name}</h2>\n${body}</section>`).join('\n')}
@@ -105,33 +114,40 @@ function scoresOf(section: VerdictSection, id: string): Scores | null {
   return section.rows.find((row) => row.id === id)?.scores ?? null;
 }
 
-function legend(names: readonly string[]): string {
-  if (names.length < 2) return '';
-  return `<ul class="legend" aria-label="Marks in the plots">${names.map((name, series) => `<li>${swatch(series)}${escapeMarkup(name)}</li>`).join('')}</ul>`;
+/** Simulators stand first in every section, in the report's order: their place is their number. */
+function numbered<Row>(rows: readonly Row[]): Numbered<Row>[] {
+  return rows.map((row, series) => ({ ...row, series }));
+}
+
+function legend(rows: readonly Numbered<{ name: string }>[]): string {
+  if (rows.length < 2) return '';
+  return `<ul class="legend" aria-label="Marks in the plots">${rows.map(({ name, series }) => `<li>${swatch(series)}${escapeMarkup(name)}</li>`).join('')}</ul>`;
 }
 
 function verdictSection(section: VerdictSection): string {
   if (section.unmeasurable !== null) return absence(section.unmeasurable);
-  const scored = section.rows.filter(({ scores }) => scores !== null);
-  const measured = (
-    of: (scores: Scores) => Estimate | null,
-  ): { name: string; kind: VerdictRow['kind']; estimate: Estimate }[] =>
-    scored.flatMap(({ name, kind, scores }) => {
+  const measured = (of: (scores: Scores) => Estimate | null): Numbered<IntervalRow>[] =>
+    numbered(section.rows).flatMap(({ name, kind, scores, series }) => {
       const estimate = scores === null ? null : of(scores);
-      return estimate === null ? [] : [{ name, kind, estimate }];
+      return estimate === null ? [] : [{ name, kind, estimate, series }];
     });
   const measures = [
-    { title: 'Accuracy', rows: measured(({ accuracy }) => accuracy), chance: null },
-    { title: 'F1', rows: measured(({ f1 }) => f1), chance: null },
-    { title: 'Balanced accuracy', rows: measured(({ balancedAccuracy }) => balancedAccuracy), chance: 0.5 },
-    { title: 'ROC AUC', rows: measured(({ auc }) => auc), chance: 0.5 },
+    { title: 'Accuracy', rows: measured(({ accuracy }) => accuracy), chance: null, percent: true },
+    { title: 'F1', rows: measured(({ f1 }) => f1), chance: null, percent: true },
+    {
+      title: 'Balanced accuracy',
+      rows: measured(({ balancedAccuracy }) => balancedAccuracy),
+      chance: 0.5,
+      percent: true,
+    },
+    { title: 'ROC AUC', rows: measured(({ auc }) => auc), chance: 0.5, percent: false },
   ];
   const { positives, negatives, problems, target } = section;
   const total = positives + negatives;
   return [
-    `<p>Of ${formatCount(total)} kernels of ${formatCount(problems)} problems, ${formatCount(positives)} are ${target} (${formatPercent(positives / total, '%')}) and ${formatCount(negatives)} are not.</p>`,
+    `<p>Of ${formatCount(total)} kernels of ${formatCount(problems)} problems, ${formatCount(positives)} (${formatPercent(positives / total, '%')}) ${target === 'compiled' ? 'compiled' : 'are correct'} and ${formatCount(negatives)} ${target === 'compiled' ? 'did' : 'are'} not.</p>`,
     table(tables.verdictTable(section)),
-    `<div class="plots">${measures.map(({ title, rows, chance }) => plot('', intervalPlot(title, rows, chance), '')).join('')}</div>`,
+    `<div class="plots small">${measures.map((measure) => plot(measure.title, intervalPlot(measure), '')).join('')}</div>`,
     table(tables.qualityTable(section)),
     matrices(section),
     ...dimensions.map((dimension) => table(tables.groupTable(section, dimension))),
@@ -155,7 +171,7 @@ function matrices(section: VerdictSection): string {
 
 function runtimeSection({ runtime }: Report): string {
   if (runtime.unmeasurable !== null) return absence(runtime.unmeasurable);
-  const drawn = runtime.rows.filter(({ kind, points }) => kind === 'simulator' && points.length > 0);
+  const drawn = numbered(runtime.rows).filter(({ kind, points }) => kind === 'simulator' && points.length > 0);
   const scatter = plot(
     'Predicted and measured runtimes',
     runtimePlot(drawn),
@@ -163,39 +179,41 @@ function runtimeSection({ runtime }: Report): string {
   );
   return [
     table(tables.runtimeTable(runtime)),
-    drawn.length === 0 ? '' : `<div class="plots">${scatter}</div>`,
+    drawn.length === 0 ? '' : `${legend(drawn)}<div class="plots">${scatter}</div>`,
     runtime.presence.length === 0 ? '' : table(tables.presenceTable(runtime)),
   ].join('\n');
 }
 
 function confidenceSection(report: Report): string {
-  const plots = [report.compiled, report.correct].flatMap((section) => {
-    const rows = section.rows.filter(({ kind, scores }) => kind === 'simulator' && scores !== null);
+  const blocks = [report.compiled, report.correct].flatMap((section) => {
+    const rows = numbered(section.rows).filter(({ kind, scores }) => kind === 'simulator' && scores !== null);
     if (section.unmeasurable !== null || rows.length === 0) return [];
-    const majority = scoresOf(section, 'majority')?.accuracy.value ?? null;
-    return [
-      plot(
-        `Reliability: ${section.target}`,
-        reliabilityPlot(rows, section.target),
-        'On the dashed line a promise of 80% comes true in 80%. Below: how many kernels got such a probability; small marks stand for fewer than five.',
-      ),
-      plot(
-        `Coverage: ${section.target}`,
-        coveragePlot(rows, section.target, majority),
-        'Read from the right: all answers taken, then only the more and more confident ones. A line that rises to the left means that its confidence can be used.',
-      ),
-      plot(
-        `ROC: ${section.target}`,
-        rocPlot(rows, section.target),
-        'The further above the dashed line of guessing, the better it tells the two apart, whatever the threshold.',
-      ),
-    ];
+    return [`${legend(rows)}<div class="plots">${confidencePlots(section, rows).join('')}</div>`];
   });
-  const drawn =
-    plots.length === 0
-      ? absence('With no verdict to measure, confidence cannot be measured either.')
-      : `<div class="plots">${plots.join('')}</div>`;
-  return `${drawn}${plots.length === 0 ? '' : table(tables.escalationTable(report))}`;
+  if (blocks.length === 0) return absence('With no verdict to measure, confidence cannot be measured either.');
+  return [...blocks, table(tables.escalationTable(report))].join('\n');
+}
+
+function confidencePlots(section: VerdictSection, rows: readonly Numbered<VerdictRow>[]): string[] {
+  const { target } = section;
+  const majority = scoresOf(section, 'majority')?.accuracy.value ?? null;
+  return [
+    plot(
+      `Reliability: ${target}`,
+      reliabilityPlot(rows, target),
+      'On the dashed line a promise of 80% comes true in 80%. Below: how many kernels got such a probability; small marks stand for fewer than five.',
+    ),
+    plot(
+      `Coverage: ${target}`,
+      coveragePlot(rows, target, majority),
+      'Read from the right: all answers taken, then only the more and more confident ones. A line that rises to the left means that its confidence can be used.',
+    ),
+    plot(
+      `ROC: ${target}`,
+      rocPlot(rows, target),
+      'The further above the dashed line of guessing, the better it tells the two apart, whatever the threshold.',
+    ),
+  ];
 }
 
 function timeSection(report: Report): string {
@@ -215,15 +233,13 @@ function kernelsSection(report: Report): string {
   return `<p>${escapeMarkup(spoken)}</p><div class="plots">${plot('What really happened', outcomePlot(counts.outcomes), '')}</div>${table(tables.outcomeTable(report))}`;
 }
 
-const questions = { compiled: 'Does it compile?', correct: 'Is it correct?', runtime: 'How fast is it?' } as const;
-
 function worstSection({ worst, simulators }: Report): string {
   if (worst.length === 0) return '<p>No answer was wrong where it could be checked.</p>';
   const parts = simulators.flatMap(({ id }) =>
     (['compiled', 'correct', 'runtime'] as const).flatMap((target) => {
       const errors = worst.filter((one) => one.simulator === id && one.target === target);
       if (errors.length === 0) return [];
-      return [`<h3>${questions[target]} ${escapeMarkup(id)}</h3>`, ...errors.map(worstError)];
+      return [`<h3>${tables.questions[target]} ${escapeMarkup(id)}</h3>`, ...errors.map(worstError)];
     }),
   );
   return `<p>The answers that were most confident and wrong, for a person to look at.</p>${parts.join('\n')}`;
@@ -257,7 +273,7 @@ function madeSection({ split, labels, simulators, generatedBy, notes }: Report):
       'Data set',
       split.datasetHash === null ? 'no hash was handed over' : `<code>${escapeMarkup(split.datasetHash)}</code>`,
     ],
-    ['Labels', escapeMarkup(capital(describeLabels(labels)))],
+    ['Labels', escapeMarkup(`Labels ${describeLabels(labels)}.`)],
     ...simulators.map(({ id, engine, model, calibration }): [string, string] => [
       'Simulator',
       `${escapeMarkup(id)}: engine ${escapeMarkup(engine)}, model <code>${escapeMarkup(model)}</code>, calibration <code>${escapeMarkup(calibration)}</code>.`,
@@ -301,7 +317,7 @@ function table({ title, columns, rows, notes }: tables.Table): string {
     return `<tr class="${kind}">${drawn.join('')}</tr>`;
   });
   const said = notes.map((note) => `<p class="note">${escapeMarkup(note)}</p>`).join('');
-  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(title)}"><table><caption>${escapeMarkup(title)}</caption><thead><tr>${head.join('')}</tr></thead><tbody>${body.join('')}</tbody></table></div>${said}`;
+  return `<div class="scroll${columns.length > 6 ? ' wide' : ''}" tabindex="0" role="region" aria-label="${escapeMarkup(title)}"><table><caption>${escapeMarkup(title)}</caption><thead><tr>${head.join('')}</tr></thead><tbody>${body.join('')}</tbody></table></div>${said}`;
 }
 
 function withInterval(cell: string): string {
@@ -310,8 +326,4 @@ function withInterval(cell: string): string {
   return value === undefined || bounds === undefined
     ? escapeMarkup(cell)
     : `${escapeMarkup(value)} <span class="interval">${escapeMarkup(bounds)}</span>`;
-}
-
-function capital(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }

@@ -71,7 +71,7 @@ function provenance({ split, labels, simulators, generatedBy, notes }: Report): 
   ];
   return [
     `- ${inline(describeSplit(split.kind))} Seed ${split.seed}; rows: ${rows.join(', ')}${split.datasetHash === null ? '' : `; data set \`${split.datasetHash}\``}.`,
-    `- The labels ${inline(describeLabels(labels).replace(/^(others|kval's harness)/, 'are those that $1'))}.`,
+    `- Labels ${inline(describeLabels(labels))}.`,
     ...simulators.map(
       ({ id, engine, model, calibration }) =>
         `- ${inline(`${id}: engine ${engine}, model ${model}, calibration ${calibration}.`)}`,

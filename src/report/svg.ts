@@ -35,10 +35,11 @@ export function svg(box: Box, label: string, body: readonly string[]): string {
 export function axisBottom(box: Box, ticks: readonly Tick[], title: string, grid = true): string {
   const marks = ticks.map(({ at, text }) => {
     const line = grid ? `<line class="grid" x1="${px(at)}" x2="${px(at)}" y1="${box.top}" y2="${box.bottom}"/>` : '';
-    return `${line}${label(at, box.bottom + 16, text, 'middle')}`;
+    return `${line}${text === '' ? '' : label(at, box.bottom + 16, text, 'middle')}`;
   });
   const rule = `<line class="axis" x1="${box.left}" x2="${box.right}" y1="${box.bottom}" y2="${box.bottom}"/>`;
-  return `${marks.join('')}${rule}${label((box.left + box.right) / 2, box.height - 6, title, 'middle', 'title')}`;
+  const named = title === '' ? '' : label((box.left + box.right) / 2, box.height - 6, title, 'middle', 'title');
+  return `${marks.join('')}${rule}${named}`;
 }
 
 export function axisLeft(box: Box, ticks: readonly Tick[], title: string): string {

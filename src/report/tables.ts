@@ -35,6 +35,12 @@ export interface Row {
 const text = (name: string): Column => ({ name, numeric: false });
 const number = (name: string): Column => ({ name, numeric: true });
 
+export const questions = {
+  compiled: 'Does it compile?',
+  correct: 'Is it correct?',
+  runtime: 'How fast is it?',
+} as const;
+
 /** GTM fine-tuned on its authors' CUDA validator: Table 4 of arXiv 2512.04535. */
 export const paper = {
   name: 'GTM, as published',
@@ -57,7 +63,7 @@ export function verdictTable(section: VerdictSection): Table {
   const figures = [published.accuracy, published.precision, published.recall, published.f1];
   rows.push({ kind: 'reference', cells: [paper.name, none, ...figures.map((figure) => (figure * 100).toFixed(2))] });
   return {
-    title: `Is it ${section.target}? The verdicts`,
+    title: `${questions[section.target]} The verdicts`,
     columns: [
       text('who'),
       number('kernels'),
@@ -89,7 +95,7 @@ export function qualityTable(section: VerdictSection): Table {
     ];
   });
   return {
-    title: `Is it ${section.target}? Beyond accuracy`,
+    title: `${questions[section.target]} Beyond accuracy`,
     columns: [
       text('who'),
       number('balanced accuracy %'),
@@ -119,7 +125,7 @@ export function confusionRows(
 export function confusionTable(section: VerdictSection): Table {
   const [yes, no] = [section.target, `not ${section.target}`];
   return {
-    title: `Is it ${section.target}? Confusion`,
+    title: `${questions[section.target]} Confusion`,
     columns: [
       text('who'),
       number(`${yes}, told so`),
@@ -160,7 +166,7 @@ export function groupTable(section: VerdictSection, dimension: Dimension): Table
     })),
   );
   return {
-    title: `Is it ${section.target}? By ${dimensionNames[dimension]}`,
+    title: `${questions[section.target]} By ${dimensionNames[dimension]}`,
     columns: [
       text(dimensionNames[dimension]),
       number('kernels'),
@@ -208,7 +214,7 @@ export function runtimeTable(section: RuntimeSection): Table {
     cells: [paper.name, String(n), medianMs.toFixed(2), meanMs.toFixed(2), none, none, none, none],
   });
   return {
-    title: 'How fast is it? Runtimes',
+    title: `${questions.runtime} Runtimes`,
     columns: [
       text('who'),
       number('timed kernels'),
