@@ -1,12 +1,7 @@
 # expected: invalid not-python
-# an answer that was cut off and never unwrapped from its Markdown
-Here is the optimised version with a fused CUDA kernel:
+# an answer in words, without any code
+To speed this model up, I would fuse the squared sum and the division into one CUDA kernel: one warp for each row,
+a butterfly reduction with shuffles, and a second pass over the row, which is still in the cache. Since the rows have
+256 elements, every lane handles eight of them. The kernel would be compiled with load_inline and called from forward.
 
-```python
-import torch
-import torch.nn as nn
-from torch.utils.cpp_extension import load_inline
-
-source = """
-__global__ void l2_norm_kernel(const float* x, float* y, int columns) {
-    // one block for each row
+Would you like me to write it out?
