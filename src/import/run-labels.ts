@@ -101,6 +101,7 @@ export interface RunConfig {
   readonly level: number | null;
   /** Ours, not KernelBench's: the set that the problem numbers belong to. */
   readonly set: string | null;
+  readonly temperature: number | null;
 }
 
 export async function readRunConfig(folder: string): Promise<RunConfig> {
@@ -112,6 +113,7 @@ export async function readRunConfig(folder: string): Promise<RunConfig> {
     backend: values.get('backend') ?? null,
     level: parseLevel(values.get('level') ?? null),
     set: values.get('problem_set') ?? null,
+    temperature: values.has('temperature') ? Number(values.get('temperature')) : null,
   };
 }
 
@@ -121,8 +123,16 @@ function flatYaml(text: string): Map<string, string> {
   for (const line of text.split(/\r?\n/)) {
     const match = /^([A-Za-z_]\w*):\s+(.+?)\s*$/.exec(line);
     if (match?.[1] === undefined || match[2] === undefined) continue;
-    const value = match[2].replace(/^(["'])(.*)\1$/, '$2');
+    const value = unquoted(match[2]);
     if (!/^(?:null|~|None|)$/.test(value)) values.set(match[1], value);
   }
   return values;
+}
+
+function unquoted(value: string): string {
+  if (/^".*"$/.test(value)) {
+    const text = parseJson(value);
+    if (typeof text === 'string') return text;
+  }
+  return value.replace(/^'(.*)'$/, '$1');
 }
