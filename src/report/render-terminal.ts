@@ -33,7 +33,7 @@ function verdictPart(section: VerdictSection, bold: Bold): string[] {
   const heading = section.target === 'compiled' ? 'Does it compile?' : 'Is it correct?';
   const { positives, negatives } = section;
   if (section.unmeasurable !== null) return [bold(heading), wrap(section.unmeasurable, '  ', '  '), ''];
-  const heads = ['', 'kernels', 'accuracy % (95%)', 'prec. %', 'recall %', 'F1 %', 'bal. %', 'AUC', 'Brier'];
+  const heads = ['%', 'n', 'accuracy (95%)', 'prec.', 'recall', 'F1', 'bal.', 'AUC', 'Brier'];
   const published = publishedCells(section.target);
   const rows = [...section.rows.map(verdictCells), published];
   const counted = `${formatCount(positives)} ${section.target}, ${formatCount(negatives)} not, of ${formatCount(section.problems)} problems`;
@@ -42,11 +42,11 @@ function verdictPart(section: VerdictSection, bold: Bold): string[] {
 
 function verdictCells({ name, n, scores, reason }: VerdictRow): string[] {
   if (scores === null)
-    return [clip(name, 19), none, clip(reason ?? none, 19), ...Array.from({ length: 6 }, () => none)];
+    return [clip(name, 18), none, clip(reason ?? none, 18), ...Array.from({ length: 6 }, () => none)];
   const { accuracy, precision, recall, f1, balancedAccuracy, auc, brier } = scores;
   const short = formatShare(accuracy).replace(' to ', '-');
   const shares = [precision, recall, f1, balancedAccuracy].map((estimate) => formatPercent(estimate?.value));
-  return [clip(name, 19), formatCount(n), short, ...shares, formatNumber(auc?.value), formatNumber(brier)];
+  return [clip(name, 18), formatCount(n), short, ...shares, formatNumber(auc?.value), formatNumber(brier)];
 }
 
 function publishedCells(target: VerdictSection['target']): string[] {
@@ -134,8 +134,7 @@ function wrap(text: string, first: string, rest: string): string {
 
 /** Names come from files: no line breaks, no escape sequences. */
 function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: taking control characters out is the point
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+  return text.replace(/\p{Cc}+/gu, ' ');
 }
 
 function clip(text: string, limit: number): string {

@@ -15,9 +15,9 @@ export interface Tick {
   readonly text: string;
 }
 
+/** Text for a document; control characters, which a kernel may hold and no document may, become a visible mark. */
 export function escapeMarkup(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: kernels may hold them, and no document may
-  const clean = text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd');
+  const clean = text.replace(/(?![\n\t])[\p{Cc}\ufffe\uffff]/gu, '\ufffd');
   return clean
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
