@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { KvalError, toKvalError } from '../errors.js';
+import { interrupted } from './interrupt.js';
 import { killTree } from './kill-tree.js';
 import { readLines } from './lines.js';
 import {
@@ -34,7 +35,7 @@ export interface WorkerOptions {
 }
 
 export interface CallOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: Progress) => void;
   /** After this long without an answer the worker counts as hung and is killed. */
   readonly timeoutMs?: number;
@@ -84,7 +85,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     cancelGraceMs = 5_000,
     maxLineBytes = 64 * 2 ** 20,
   } = options;
-  if (signal?.aborted) throw stopped(name);
+  if (signal?.aborted) throw interrupted(name);
   const [program, ...args] = command;
   const child = execa(program, args, {
     // A group of its own: Ctrl-C does not reach it, and one kill reaches all of it.
@@ -181,7 +182,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       const limit = setTimeout(() => {
         refuse(new KvalError('worker-died', `${name} said nothing for ${helloTimeoutMs} ms${log.excerpt()}`));
       }, helloTimeoutMs);
-      const onAbort = () => refuse(stopped(name));
+      const onAbort = () => refuse(interrupted(name));
       const settle = () => {
         clearTimeout(limit);
         signal?.removeEventListener('abort', onAbort);
@@ -210,14 +211,14 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
 
   async function call<P, R>(method: Method<P, R>, params: P, callOptions: CallOptions = {}): Promise<R> {
     if (failure !== undefined) throw failure;
-    if (callOptions.signal?.aborted) throw stopped(name);
+    if (callOptions.signal?.aborted) throw interrupted(name);
     const id = String(nextId++);
     const timers: NodeJS.Timeout[] = [];
     const onAbort = () => {
       const cancelId = String(nextId++);
       unanswered.add(cancelId);
       post(cancelId, cancel.name, { target: id });
-      timers.push(setTimeout(() => kill(stopped(name)), cancelGraceMs));
+      timers.push(setTimeout(() => kill(interrupted(name)), cancelGraceMs));
     };
     try {
       const answer = new Promise<unknown>((resolve, reject) => {
@@ -238,7 +239,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       throw failure;
     } catch (thrown) {
       // A cancelled request may end in any way; to the caller it was interrupted.
-      if (callOptions.signal?.aborted) throw stopped(name, thrown);
+      if (callOptions.signal?.aborted) throw interrupted(name, thrown);
       throw thrown instanceof InstrumentFailure ? thrown : toKvalError(thrown);
     } finally {
       for (const timer of timers) clearTimeout(timer);
@@ -291,12 +292,12 @@ function excerpt(line: string): string {
   return JSON.stringify(line.length > 200 ? `${line.slice(0, 200)}...` : line);
 }
 
-function stopped(name: string, cause?: unknown): KvalError {
-  return new KvalError('interrupted', `${name} was asked to stop`, { cause });
-}
-
+/** A program that is not there is missing; whatever else keeps it from starting (no process left, no memory) may pass. */
 function cannotStart(name: string, program: string, why: string): KvalError {
-  return new KvalError('toolchain-missing', `${name} cannot be started with "${program}": ${why}`);
+  const message = `${name} cannot be started with "${program}": ${why}`;
+  return /ENOENT|EACCES|ENOTDIR/.test(why)
+    ? new KvalError('toolchain-missing', message)
+    : new KvalError('instrument', message, { retry: true });
 }
 
 function pause(ms: number): Promise<void> {
