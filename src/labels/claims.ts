@@ -22,9 +22,12 @@ export class Claims {
     this.#database = database;
   }
 
-  take(key: string, owner: string): Claim {
+  isHeldByAnother(key: string, owner: string): boolean {
     const held = this.#database.prepare<[string], ClaimRow>('SELECT * FROM claims WHERE job_key = ?').get(key);
-    if (held !== undefined && held.owner !== owner && lives(held)) return 'taken';
+    return held !== undefined && held.owner !== owner && lives(held);
+  }
+
+  take(key: string, owner: string): Claim {
     this.#database
       .prepare('INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?)')
       .run(key, owner, hostname(), process.pid, Date.now());

@@ -211,7 +211,10 @@ export class LabelStore {
 
   /** Takes a job for this owner, unless it has its label already or a living process is at work on it. */
   claim(key: string, owner: string): Claim {
-    return this.#write(() => (this.has(key) ? 'labelled' : this.#claims.take(key, owner)));
+    const look = (): Claim | null =>
+      this.has(key) ? 'labelled' : this.#claims.isHeldByAnother(key, owner) ? 'taken' : null;
+    // Most looks find nothing to take, and looking does not need the store for itself.
+    return this.#read(look) ?? this.#write(() => look() ?? this.#claims.take(key, owner));
   }
 
   /** Says that an owner still lives; an owner that does not say so for a minute loses its claims. */
