@@ -297,44 +297,28 @@ def _has_died(child: int) -> bool:
 
 
 def _end_all(child: int, elders: frozenset[int]) -> int:
-    """Kills the child's group and every descendant, also those that left the group, and reaps them. Returns its status.
+    """Kills the child, its group and every descendant, and reaps all that are ours. Returns the child's status.
 
-    Escaped orphans have become our own children (we are their subreaper). All are stopped before any is killed, so that
-    none can fork meanwhile.
+    Those that left the group become our own children as their parents die (we are their subreaper), so killing goes
+    on, faster than they can fork, until none is left.
     """
-    died_by_itself = _has_died(child)
-    frozen: set[int] = set()
-    while True:
-        fresh = [one for one in _brood(elders) if one not in frozen]
-        if not fresh:
-            break
-        for one in fresh:
-            if not (one == child and died_by_itself):
-                _send(one, signal.SIGSTOP)
-        frozen.update(fresh)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
-    for one in frozen:
-        _send(one, signal.SIGKILL)
-    status = _reap(child)
-    while strays := [one for one in _children(os.getpid()) if one not in elders]:
-        for one in strays:
-            _send(one, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                _reap(one)
-    return status
-
-
-def _reap(process: int) -> int:
+    status: int | None = None
     given_up = time.monotonic() + REAP_S
-    pause = 0.0005
-    while time.monotonic() < given_up:
-        reaped, status = os.waitpid(process, os.WNOHANG)
-        if reaped:
-            return status
-        time.sleep(pause)
-        pause = min(pause * 2, 0.05)
-    raise Unkillable(f"process {process} did not end within {REAP_S:.0f} s of SIGKILL")
+    while status is None or _brood(elders):
+        if time.monotonic() > given_up:
+            raise Unkillable(f"process {child} or one of its children did not end within {REAP_S:.0f} s of SIGKILL")
+        reaped = False
+        for one in _brood(elders):
+            _send(one, signal.SIGKILL)
+            with suppress(ChildProcessError):  # a grandchild is not ours to reap yet
+                ended, how = os.waitpid(one, os.WNOHANG)
+                reaped = reaped or ended != 0
+                status = how if ended == child else status
+        if not reaped:
+            time.sleep(0.0005)
+    return status
 
 
 def _brood(elders: frozenset[int]) -> list[int]:

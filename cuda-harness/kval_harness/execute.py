@@ -241,7 +241,7 @@ class _Session:
     # --- time --------------------------------------------------------------------------------------------------------
 
     def _time(self, judge: Child, candidate: Child) -> Timing | Mismatch | Rejected:
-        """Interleaved with the reference on the same device; some timed calls, unknown to the candidate, are checked."""
+        """Interleaved with the reference on the same device; some timed calls, chosen in secret, are checked."""
         sets = [self._make_set(judge, candidate) for _ in range(TIMING_SETS)]
         random = Random(os.urandom(16))
         rounds = self.job.settings.timing_trials

@@ -1,0 +1,45 @@
+"""`python -m kval_harness`: a worker on stdin and stdout. PROTOCOL.md says what it speaks."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib
+import os
+import sys
+
+KEPT = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "CXX", "CC", "MAX_JOBS")
+KEPT_PREFIXES = ("LC_", "PYTHON", "CUDA_", "NVIDIA_", "KVAL_", "XDG_", "OPENBLAS_")
+PR_SET_DUMPABLE = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="kval_harness", description="Judges CUDA kernels over stdin and stdout.")
+    parser.add_argument("--host-device-for-tests", action="store_true", help="also execute on device kind 'host'")
+    options = parser.parse_args()
+    _forget_secrets()
+    from kval_harness.protocol import Wire
+
+    wire = Wire.claim()
+    # Not to be traced or read through /proc by what it forks, also where that runs as the same user.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    try:
+        importlib.import_module("torch")  # once, here: every child is forked with it
+    except ImportError as error:
+        sys.stderr.write(f"torch cannot be imported: {error}\n")
+    from kval_harness.worker import Worker
+
+    Worker(wire, host_device=options.host_device_for_tests).serve()
+
+
+def _forget_secrets() -> None:
+    """Starts again without the variables that a worker does not need: a child's memory would still hold them."""
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
+    kept["OPENBLAS_NUM_THREADS"] = "1"  # numpy would start threads, and only a process without any can fork safely
+    if kept != dict(os.environ):
+        arguments = [sys.executable, *(f"-X{one}" for one in sys._xoptions), "-m", "kval_harness", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, kept)
+
+
+if __name__ == "__main__":
+    main()
