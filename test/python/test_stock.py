@@ -237,6 +237,7 @@ def test_a_symbol_in_both_files_is_a_link_error(toolchain: Toolchain, tmp_path: 
     )
     assert isinstance(made.failure, CompileError) and made.failure.stage == "link"
     assert "multiple definition of `launch(int)'" in made.failure.message
+    assert made.failure.diagnostics[0].file == "tiny.cu"
 
 
 def test_every_undefined_symbol_is_named(toolchain: Toolchain, tmp_path: Path) -> None:

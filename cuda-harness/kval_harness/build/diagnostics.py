@@ -78,7 +78,7 @@ def parse_kernels(output: str) -> tuple[KernelUse, ...]:
                     arch=arch,
                     registers=int(used.group(1)),
                     shared_bytes=sum(int(size) for size in re.findall(r"(\d+) bytes smem", rest)),
-                    constant_bytes=sum(int(size) for size in re.findall(r"(\d+) bytes cmem", rest)),
+                    constant_bytes=sum(map(int, re.findall(r"(\d+) bytes cmem", rest))) if "cmem" in rest else None,
                     stack_bytes=frame[0],
                     spill_store_bytes=frame[1],
                     spill_load_bytes=frame[2],
@@ -207,7 +207,8 @@ def _own_place(file: str, line: int, sources: Sequence[SourceFile]) -> tuple[str
 
 def _own_object(file: str, sources: Sequence[SourceFile]) -> str:
     """The label behind `main.o`, `cuda.cuda.o`, `main.cpp` or a temporary object of either."""
-    name = PurePath(file).name
+    generated = re.match(r"tmpxft_\w+-\d+_(.+)\.cudafe\d\.cpp$", PurePath(file).name)
+    name = f"{generated.group(1)}.cuda.o" if generated else PurePath(file).name
     for source in sources:
         path = PurePath(source.path)
         if name in (path.name, f"{path.stem}.o", f"{path.stem}.cuda.o"):
