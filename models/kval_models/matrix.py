@@ -1,0 +1,71 @@
+"""The features and labels of a data set, as kval writes them: one JSON line, then four little-endian arrays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+FORMAT = "kval-features"
+
+
+class MatrixError(ValueError):
+    """The file is not what kval writes, or holds nothing to train on."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One row a kernel. `compiled` is 0 or 1; `correct` and `log_runtime` are NaN where nobody knows."""
+
+    feature_version: str
+    dataset: str
+    names: tuple[str, ...]
+    parsed: NDArray[np.float32]
+    grams: csr_matrix
+    train: NDArray[np.bool_]
+    groups: NDArray[np.int64]
+    compiled: NDArray[np.float64]
+    correct: NDArray[np.float64]
+    log_runtime: NDArray[np.float64]
+
+
+def read_matrix(path: Path) -> Matrix:
+    """Raises `MatrixError` when the file is damaged, and `OSError` when it cannot be read."""
+    data = path.read_bytes()
+    end = data.find(b"\n")
+    try:
+        header = json.loads(data[: max(end, 0)])
+        if header["format"] != FORMAT:
+            raise MatrixError(f"{path} is not a feature file")
+        rows, names, nonzero = int(header["rows"]), tuple(map(str, header["names"])), int(header["nonzero"])
+        at = end + 1
+        parsed = np.frombuffer(data, "<f4", rows * len(names), at).reshape(rows, len(names))
+        at += parsed.nbytes
+        starts = np.frombuffer(data, "<u4", rows + 1, at)
+        at += starts.nbytes
+        columns = np.frombuffer(data, "<u4", nonzero, at)
+        at += columns.nbytes
+        counts = np.frombuffer(data, "<f4", nonzero, at)
+        shape = (rows, int(header["gramColumns"]))
+        return Matrix(
+            feature_version=str(header["featureVersion"]),
+            dataset=str(header["dataset"]),
+            names=names,
+            parsed=parsed,
+            grams=csr_matrix((counts, columns.astype(np.int64), starts.astype(np.int64)), shape=shape),
+            train=np.array([split == "train" for split in header["split"]], dtype=np.bool_),
+            groups=np.array(header["group"], dtype=np.int64),
+            compiled=_numbers(header["compiled"]),
+            correct=_numbers(header["correct"]),
+            log_runtime=_numbers(header["logRuntimeMs"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise MatrixError(f"{path} is damaged: {error}") from error
+
+
+def _numbers(values: list[float | bool | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)

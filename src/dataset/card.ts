@@ -1,0 +1,55 @@
+import type { Manifest } from './manifest.js';
+import { splitNames } from './split.js';
+
+/** The data set's `README.md`: what is in it, where it comes from, what was left out, how to read a row. */
+export function datasetCard(manifest: Manifest): string {
+  const { settings, filtered, splits } = manifest;
+  const reasons: readonly (readonly [string, number])[] = [
+    ['whether it compiled is unknown', filtered.unknown],
+    ['labels of another kind than asked for', filtered.otherLabels],
+    ['impossible combination', filtered.impossible],
+    [`longer than ${settings.maxCharacters} characters`, filtered.tooLong],
+    ['a better label of the same kernel exists', filtered.superseded],
+    ['the same label twice', filtered.duplicates],
+    ['labels of one kernel contradict each other (all left out)', filtered.contradicting],
+    ['near-duplicate of a kernel in a later split', filtered.nearDuplicates],
+  ];
+  return `# Data set ${manifest.id}
+
+Labelled CUDA kernels for training and testing simulators of the validator \`${manifest.tool}\`.
+Built by kval ${manifest.kval} from ${manifest.examples} labelled kernels; split by ${settings.split}, seed ${settings.seed}.
+
+| split | rows | ${settings.split === 'random' ? 'clusters' : `${settings.split}s`} | compiled | correct | not correct | correct unknown | with runtime |
+|---|---|---|---|---|---|---|---|
+${splitNames
+  .map((name) => {
+    const { rows, units, compiled, correct, withRuntime } = splits[name];
+    return `| ${name} | ${rows} | ${units} | ${compiled.yes} | ${correct.yes} | ${correct.no} | ${correct.unknown} | ${withRuntime} |`;
+  })
+  .join('\n')}
+
+## Sources
+
+| labels | fidelity | problems of | kernels by | rows |
+|---|---|---|---|---|
+${manifest.sources.map((one) => `| ${one.labels} | ${one.fidelity} | ${one.set} | ${one.generator} | ${one.rows} |`).join('\n')}
+
+Labels of the harness were measured by kval: \`built\` by compiling, \`emulated\` by running on a CPU, \`measured\` by running
+on a GPU. Published labels are what the publisher of the kernels said; they were not checked.
+
+## Left out
+
+${reasons.map(([reason, count]) => `- ${reason}: ${count}`).join('\n')}
+
+## A row
+
+\`messages\` holds a chat: the system turn declares the tool in GTM's unified template (arXiv 2512.04535), the user turn is
+the call, with the kernel last, and the assistant turn is what the tool returns, as JSON on one line. A key that is left out
+of the return is unknown; a \`runtime_ms\` of null means that there is none, because the kernel is not correct.
+The other fields (\`problem\`, \`candidate\`, \`label\`) say the same to programs.
+
+Two versions of one problem are on the same side of a split by problem, and near-duplicates (at least
+${settings.nearDuplicate} of the token shingles in common) are never on two sides of any split. \`manifest.json\` holds the SHA-256 of
+each file; kval refuses a set whose files do not fit it.
+`;
+}

@@ -1,0 +1,66 @@
+import type { Filter, Label, Published } from '../labels/label.js';
+import type { LabelStore } from '../labels/store.js';
+import type { Problem } from '../problem.js';
+import { compiledOf, correctOf } from '../verdict.js';
+import type { LabelledExample } from './row.js';
+
+/** What a store knows, as a data set takes it in: our own labels, published ones, or both, each named as what it is. */
+export function* examplesOf(
+  store: LabelStore,
+  labels: 'harness' | 'published' | 'any',
+  filter: Filter = {},
+): Generator<LabelledExample> {
+  if (labels !== 'published') for (const label of store.iterate(filter)) yield ofLabel(label);
+  if (labels === 'harness') return;
+  for (const record of store.published(filter)) {
+    const problem = store.problem(record.candidate.problemId);
+    if (problem !== null) yield ofPublished(record, problem);
+  }
+}
+
+function ofLabel({ problem, candidate, measured }: Label): LabelledExample {
+  const { outcome, fidelity, provenance } = measured;
+  const timing = outcome.status === 'correct' ? outcome.timing : null;
+  return {
+    problem: problemFields(problem),
+    candidate: candidateFields(candidate),
+    label: {
+      source: 'harness',
+      fidelity,
+      status: outcome.status,
+      compiled: compiledOf(outcome),
+      correct: correctOf(outcome),
+      runtimeMs: timing?.candidateMs.median ?? null,
+      device: provenance.device,
+      referenceRuntimeMs: timing?.referenceMs.median ?? null,
+      diagnostics: outcome.status === 'compile-error' ? outcome.diagnostics.map(({ message }) => message) : [],
+    },
+  };
+}
+
+function ofPublished({ candidate, published }: Published, problem: Problem): LabelledExample {
+  const { compiled, correct, runtimeMs, speedup, gpu } = published;
+  return {
+    problem: problemFields(problem),
+    candidate: candidateFields(candidate),
+    label: {
+      source: 'published',
+      fidelity: 'published',
+      status: null,
+      compiled,
+      correct,
+      runtimeMs: correct === true ? runtimeMs : null,
+      device: gpu,
+      referenceRuntimeMs: runtimeMs !== null && speedup !== null ? runtimeMs * speedup : null,
+      diagnostics: [],
+    },
+  };
+}
+
+function problemFields({ id, set, level, sourceHash, source, name }: Problem): LabelledExample['problem'] {
+  return { id, set, level, sourceHash, source, name };
+}
+
+function candidateFields({ hash, language, source, origin }: Label['candidate']): LabelledExample['candidate'] {
+  return { hash, language, source, generator: origin.generator, run: origin.run };
+}

@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { createGunzip } from 'node:zlib';
+import { KvalError } from '../errors.js';
+import { isSealed, type Manifest, manifestSchema } from './manifest.js';
+import { type DatasetRow, datasetRowSchema } from './row.js';
+import type { SplitName } from './split.js';
+
+export interface Dataset {
+  readonly folder: string;
+  readonly manifest: Manifest;
+  rows(split: SplitName, signal?: AbortSignal): AsyncGenerator<DatasetRow>;
+}
+
+/** Opens a data set and checks every file against its manifest: what was edited by hand is refused. */
+export async function readDataset(folder: string, signal?: AbortSignal): Promise<Dataset> {
+  const manifest = await readManifest(folder);
+  for (const file of manifest.files) {
+    if ((await hashOf(join(folder, file.name), signal)) !== file.sha256) {
+      throw new KvalError('dataset-changed', `${join(folder, file.name)} is not what its manifest says`);
+    }
+  }
+  return {
+    folder,
+    manifest,
+    rows: (split, stop) => readRows(folder, manifest, split, stop),
+  };
+}
+
+async function readManifest(folder: string): Promise<Manifest> {
+  const path = join(folder, 'manifest.json');
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new KvalError('not-found', `${folder} is not a data set (no manifest.json)`, {
+      cause,
+      fix: 'Build one with `kval dataset build`, or name another folder.',
+    });
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new KvalError('dataset-changed', `${path} is not JSON`, { cause });
+  }
+  const parsed = manifestSchema.safeParse(value);
+  if (!parsed.success || !isSealed(parsed.data)) throw new KvalError('dataset-changed', `${path} was changed`);
+  return parsed.data;
+}
+
+async function hashOf(path: string, signal: AbortSignal | undefined): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path, signal === undefined ? {} : { signal })) hash.update(chunk);
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new KvalError('dataset-changed', `${path} cannot be read`, { cause });
+  }
+  return hash.digest('hex');
+}
+
+async function* readRows(
+  folder: string,
+  manifest: Manifest,
+  split: SplitName,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<DatasetRow> {
+  const name = manifest.files.find((file) => file.name.startsWith(`${split}.jsonl`))?.name;
+  if (name === undefined) throw new KvalError('dataset-changed', `the manifest of ${folder} lists no ${split} split`);
+  const stream = createReadStream(join(folder, name));
+  const input = name.endsWith('.gz') ? stream.pipe(createGunzip()) : stream;
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      signal?.throwIfAborted();
+      if (line !== '') yield datasetRowSchema.parse(JSON.parse(line));
+    }
+  } finally {
+    stream.destroy();
+  }
+}

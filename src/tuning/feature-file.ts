@@ -1,0 +1,113 @@
+import { open } from 'node:fs/promises';
+import type { Dataset } from '../dataset/read.js';
+import { callOf, type DatasetRow } from '../dataset/row.js';
+import { problemUnit, type SplitName } from '../dataset/split.js';
+import { extractFeatures, featureNames, featureVersion, gramColumns, type JobText } from '../simulator/features.js';
+
+/** What is known of the kernel in one row of the feature file; `split` says which rows may be learned from. */
+export interface FeatureRow {
+  readonly split: SplitName;
+  readonly unit: string;
+  readonly compiled: boolean;
+  readonly correct: boolean | null;
+  readonly runtimeMs: number | null;
+  readonly text: JobText;
+  readonly row: DatasetRow;
+}
+
+/** The text of the job that a row of a data set answers. */
+export function textOfRow(row: DatasetRow): JobText {
+  const call = callOf(row);
+  return {
+    problem: call.problem,
+    level: row.problem.level,
+    candidate: call.kernel,
+    language: call.language,
+    device: row.label.device,
+    referenceRuntimeMs: row.label.referenceRuntimeMs,
+  };
+}
+
+export async function* featureRows(
+  dataset: Dataset,
+  split: SplitName,
+  signal?: AbortSignal,
+): AsyncGenerator<FeatureRow> {
+  for await (const row of dataset.rows(split, signal)) {
+    yield {
+      split,
+      unit: problemUnit(row.problem.id),
+      compiled: row.label.compiled,
+      correct: row.label.correct,
+      runtimeMs: row.label.runtimeMs,
+      text: textOfRow(row),
+      row,
+    };
+  }
+}
+
+/**
+ * Computes the features of the training split, and writes them for `kval_models`: one JSON line (names, labels), then
+ * the parsed features as float32, row by row, then the hashed counts as a sparse matrix (row starts, columns, counts).
+ */
+export async function writeFeatureFile(
+  dataset: Dataset,
+  path: string,
+  options: { signal?: AbortSignal; onRow?: (done: number) => void } = {},
+): Promise<{ compiled: readonly boolean[]; correct: readonly (boolean | null)[] }> {
+  const labels = { split: [] as string[], group: [] as number[], compiled: [] as number[] };
+  const correct: (number | null)[] = [];
+  const logRuntimeMs: (number | null)[] = [];
+  const parsed: Float32Array[] = [];
+  const starts: number[] = [0];
+  const grams: { columns: Uint32Array; counts: Float32Array }[] = [];
+  const units = new Map<string, number>();
+  let nonzero = 0;
+  for await (const row of featureRows(dataset, 'train', options.signal)) {
+    const counts = new Map<number, number>();
+    parsed.push(
+      Float32Array.from(extractFeatures(row.text, (column) => counts.set(column, (counts.get(column) ?? 0) + 1))),
+    );
+    const columns = Uint32Array.from(counts.keys()).sort();
+    grams.push({ columns, counts: Float32Array.from(columns, (column) => counts.get(column) ?? 0) });
+    nonzero += columns.length;
+    starts.push(nonzero);
+    if (!units.has(row.unit)) units.set(row.unit, units.size);
+    labels.split.push(row.split);
+    labels.group.push(units.get(row.unit) ?? 0);
+    labels.compiled.push(Number(row.compiled));
+    correct.push(row.correct === null ? null : Number(row.correct));
+    logRuntimeMs.push(row.runtimeMs === null ? null : Math.log(row.runtimeMs));
+    options.onRow?.(parsed.length);
+  }
+  const header = {
+    format: 'kval-features',
+    featureVersion,
+    dataset: dataset.manifest.id,
+    names: featureNames,
+    gramColumns,
+    rows: parsed.length,
+    nonzero,
+    ...labels,
+    correct,
+    logRuntimeMs,
+  };
+  const file = await open(path, 'w');
+  try {
+    await file.writeFile(`${JSON.stringify(header)}\n`);
+    for (const values of parsed) await file.writeFile(bytesOf(values));
+    await file.writeFile(bytesOf(Uint32Array.from(starts)));
+    for (const { columns } of grams) await file.writeFile(bytesOf(columns));
+    for (const { counts } of grams) await file.writeFile(bytesOf(counts));
+  } finally {
+    await file.close();
+  }
+  return {
+    compiled: labels.compiled.map((value) => value === 1),
+    correct: correct.map((value) => (value === null ? null : value === 1)),
+  };
+}
+
+function bytesOf(values: Float32Array | Uint32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

@@ -1,0 +1,60 @@
+import { execa } from 'execa';
+import { z } from 'zod';
+import { KvalError } from '../errors.js';
+
+export interface TrainProgress {
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+const lineSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('progress'), stage: z.string(), done: z.int(), total: z.int() }),
+  z.object({ type: z.literal('error'), message: z.string() }),
+]);
+
+/** Runs a command of `kval_models` to its end, passing its progress on. */
+export async function runModels(
+  command: readonly string[],
+  options: {
+    readonly python: string;
+    readonly modelsFolder: string;
+    readonly signal?: AbortSignal;
+    readonly onProgress?: (progress: TrainProgress) => void;
+  },
+): Promise<void> {
+  const child = execa(options.python, ['-m', 'kval_models', ...command], {
+    env: { PYTHONPATH: options.modelsFolder, PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' },
+    stdin: 'ignore',
+    reject: false,
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    forceKillAfterDelay: 2000,
+  });
+  let refusal: string | null = null;
+  for await (const line of child.iterable({ from: 'stdout' })) {
+    const parsed = lineSchema.safeParse(parseJson(line));
+    if (!parsed.success) continue;
+    if (parsed.data.type === 'error') refusal = parsed.data.message;
+    else options.onProgress?.({ stage: parsed.data.stage, done: parsed.data.done, total: parsed.data.total });
+  }
+  const ended = await child;
+  if (ended.isCanceled) throw new KvalError('interrupted', 'the training was stopped');
+  if (refusal !== null) {
+    throw new KvalError('bad-input', refusal, {
+      fix: 'Label more kernels with `kval label`, then build the set again.',
+    });
+  }
+  if (ended.exitCode === 0) return;
+  if (ended.code === 'ENOENT') throw new KvalError('toolchain-missing', `there is no Python at ${options.python}`);
+  const tail = ended.stderr.split('\n').slice(-6).join('\n');
+  const missing = /ModuleNotFoundError/.test(tail);
+  throw new KvalError(missing ? 'toolchain-missing' : 'internal', `the training failed: ${tail || ended.shortMessage}`);
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
