@@ -12,6 +12,11 @@ export function formatCount(value: number): string {
   return value.toLocaleString('en');
 }
 
+/** `1 kernel`, `2 kernels`. */
+export function formatCounted(value: number, noun: string): string {
+  return `${formatCount(value)} ${value === 1 ? noun : `${noun}s`}`;
+}
+
 /** `0.8123` as `81.2`; in running text with the sign: `formatPercent(x, '%')`. */
 export function formatPercent(value: number | null | undefined, sign = ''): string {
   if (value === null || value === undefined) return none;

@@ -1,4 +1,4 @@
-import { formatCount, formatFactor, formatMs, formatPercent } from './figures.js';
+import { formatCount, formatCounted, formatFactor, formatMs, formatPercent } from './figures.js';
 import type { Report, VerdictSection } from './report-schema.js';
 
 type Parts = Pick<Report, 'labels' | 'split' | 'simulators' | 'counts' | 'compiled' | 'correct' | 'runtime' | 'time'>;
@@ -11,8 +11,8 @@ export function headlineOf(report: Parts): string[] {
   if (counts.kernels === 0) return ['The test split holds no kernel, so nothing could be compared.'];
   const beside =
     others === 0 ? '' : `, and ${others === 1 ? 'one other simulator' : `${others} other simulators`} beside it,`;
-  const kernels = counts.kernels === 1 ? '1 held-out kernel' : `${formatCount(counts.kernels)} held-out kernels`;
-  const problems = counts.problems === 1 ? '1 problem' : `${formatCount(counts.problems)} problems`;
+  const kernels = formatCounted(counts.kernels, 'held-out kernel');
+  const problems = formatCounted(counts.problems, 'problem');
   return [
     `The simulator "${first}"${beside} judged ${kernels} of ${problems}; its verdicts are compared with labels ${describeLabels(report.labels)}.`,
     describeSplit(report.split.kind),
@@ -69,7 +69,7 @@ function runtimeSentence({ runtime }: Parts, id: string): string {
   const row = runtime.rows.find((one) => one.id === id);
   if (row === undefined || row.n === 0) return `Runtime: ${id} ${row?.reason ?? 'says nothing'}.`;
   const typical = formatPercent(row.medianAbsolutePercentageError?.value, '%');
-  return `Runtime: typically off by ${typical} (${formatMs(row.medianAbsoluteErrorMs?.value)}), within a factor of two in ${formatPercent(row.withinTwofold?.value, '%')} of ${formatCount(row.n)} timed kernels.`;
+  return `Runtime: typically off by ${typical} (${formatMs(row.medianAbsoluteErrorMs?.value)}), within a factor of two in ${formatPercent(row.withinTwofold?.value, '%')} of ${formatCounted(row.n, 'timed kernel')}.`;
 }
 
 function timeSentence({ time }: Parts, id: string): string {

@@ -31,33 +31,45 @@ export function clusteredBootstrap(
   statistic: (weights: Weights) => number | null,
   options: { seed: number; resamples?: number },
 ): Interval | null {
+  return clusteredBootstraps(clusters, (weights) => [statistic(weights)], options)[0] ?? null;
+}
+
+/** `clusteredBootstrap` of several statistics on the same resamples; empty with fewer than two clusters. */
+export function clusteredBootstraps(
+  clusters: readonly string[],
+  statistics: (weights: Weights) => readonly (number | null)[],
+  options: { seed: number; resamples?: number },
+): readonly (Interval | null)[] {
   const numbers = new Map<string, number>();
-  const clusterOf = clusters.map((name) => {
+  const clusterOf = Uint32Array.from(clusters, (name) => {
     const known = numbers.get(name) ?? numbers.size;
     numbers.set(name, known);
     return known;
   });
-  if (numbers.size < 2) return null;
+  if (numbers.size < 2) return [];
   const random = seededRandom(options.seed);
   const resamples = options.resamples ?? 1000;
   const drawn = new Uint32Array(numbers.size);
   const weights = new Float64Array(clusters.length);
-  const values: number[] = [];
+  const values: number[][] = [];
   for (let round = 0; round < resamples; round += 1) {
     drawn.fill(0);
     for (let draw = 0; draw < drawn.length; draw += 1) {
       const chosen = Math.floor(random() * drawn.length);
       drawn[chosen] = (drawn[chosen] ?? 0) + 1;
     }
-    clusterOf.forEach((cluster, row) => {
-      weights[row] = drawn[cluster] ?? 0;
+    for (let row = 0; row < weights.length; row += 1) weights[row] = drawn[clusterOf[row] ?? 0] ?? 0;
+    statistics(weights).forEach((value, index) => {
+      const kept = values[index] ?? [];
+      if (value !== null) kept.push(value);
+      values[index] = kept;
     });
-    const value = statistic(weights);
-    if (value !== null) values.push(value);
   }
-  const low = quantileOf(values, 0.025);
-  const high = quantileOf(values, 0.975);
-  return low === null || high === null || values.length < resamples / 2 ? null : { low, high };
+  return values.map((kept) => {
+    const low = quantileOf(kept, 0.025);
+    const high = quantileOf(kept, 0.975);
+    return low === null || high === null || kept.length < resamples / 2 ? null : { low, high };
+  });
 }
 
 /** Numbers in [0, 1) that are the same for the same seed on every machine (mulberry32). */

@@ -18,19 +18,25 @@ export interface Confusion {
 export const threshold = 0.5;
 
 export function confusionOf(judged: readonly Judged[], weights?: Weights): Confusion {
-  let truePositives = 0;
-  let falsePositives = 0;
-  let falseNegatives = 0;
-  let trueNegatives = 0;
-  judged.forEach(({ truth, probability }, index) => {
-    const weight = weights?.[index] ?? 1;
-    const says = probability >= threshold;
-    if (truth && says) truePositives += weight;
-    else if (truth) falseNegatives += weight;
-    else if (says) falsePositives += weight;
-    else trueNegatives += weight;
-  });
-  return { truePositives, falsePositives, falseNegatives, trueNegatives };
+  return confusionCounter(judged)(weights);
+}
+
+/** `confusionOf` for many weightings of the same kernels. */
+export function confusionCounter(judged: readonly Judged[]): (weights?: Weights) => Confusion {
+  const kinds = Uint8Array.from(
+    judged,
+    ({ truth, probability }) => (truth ? 0 : 2) + (probability >= threshold ? 0 : 1),
+  );
+  const counts = new Float64Array(4);
+  return (weights) => {
+    counts.fill(0);
+    for (let row = 0; row < kinds.length; row += 1) {
+      const kind = kinds[row] ?? 0;
+      counts[kind] = (counts[kind] ?? 0) + (weights === undefined ? 1 : (weights[row] ?? 0));
+    }
+    const [truePositives = 0, falseNegatives = 0, falsePositives = 0, trueNegatives = 0] = counts;
+    return { truePositives, falsePositives, falseNegatives, trueNegatives };
+  };
 }
 
 const ratio = (part: number, whole: number): number | null => (whole > 0 ? part / whole : null);
@@ -68,36 +74,46 @@ export function balancedAccuracyOf(c: Confusion): number | null {
   return recall === null || specificity === null ? null : (recall + specificity) / 2;
 }
 
-/** Indices from the lowest probability to the highest: computed once, used by every resample. */
-export function rank(judged: readonly Judged[]): readonly number[] {
-  return judged.map((_, index) => index).sort((a, b) => probabilityAt(judged, a) - probabilityAt(judged, b));
-}
-
 /**
  * The area under the ROC curve: the chance that a positive was given a higher probability than a negative, a tie
  * counting one half (Mann-Whitney). Null when one class is missing.
  */
-export function rocAucOf(judged: readonly Judged[], weights?: Weights, order = rank(judged)): number | null {
-  let below = 0;
-  let concordant = 0;
-  let positives = 0;
-  for (let start = 0; start < order.length; ) {
-    const probability = probabilityAt(judged, order[start]);
+export function rocAucOf(judged: readonly Judged[], weights?: Weights): number | null {
+  return rocAucMeter(judged)(weights);
+}
+
+/** `rocAucOf` for many weightings of the same kernels: sorts once. */
+export function rocAucMeter(judged: readonly Judged[]): (weights?: Weights) => number | null {
+  const order = Uint32Array.from(rank(judged));
+  const truths = Uint8Array.from(order, (row) => (judged[row]?.truth ? 1 : 0));
+  /** Whether a higher probability comes next, so that a run of ties ends here. */
+  const ends = Uint8Array.from(order, (row, position) =>
+    probabilityAt(judged, row) === probabilityAt(judged, order[position + 1]) ? 0 : 1,
+  );
+  return (weights) => {
+    let below = 0;
+    let concordant = 0;
+    let positives = 0;
     let tiedPositives = 0;
     let tiedNegatives = 0;
-    let end = start;
-    for (; end < order.length && probabilityAt(judged, order[end]) === probability; end += 1) {
-      const index = order[end] ?? 0;
-      const weight = weights?.[index] ?? 1;
-      if (judged[index]?.truth) tiedPositives += weight;
+    for (let position = 0; position < order.length; position += 1) {
+      const weight = weights === undefined ? 1 : (weights[order[position] ?? 0] ?? 0);
+      if (truths[position] === 1) tiedPositives += weight;
       else tiedNegatives += weight;
+      if (ends[position] === 0) continue;
+      concordant += tiedPositives * (below + tiedNegatives / 2);
+      positives += tiedPositives;
+      below += tiedNegatives;
+      tiedPositives = 0;
+      tiedNegatives = 0;
     }
-    concordant += tiedPositives * (below + tiedNegatives / 2);
-    positives += tiedPositives;
-    below += tiedNegatives;
-    start = end;
-  }
-  return positives > 0 && below > 0 ? concordant / (positives * below) : null;
+    return positives > 0 && below > 0 ? concordant / (positives * below) : null;
+  };
+}
+
+/** Rows from the lowest probability to the highest. */
+function rank(judged: readonly Judged[]): readonly number[] {
+  return judged.map((_, row) => row).sort((a, b) => probabilityAt(judged, a) - probabilityAt(judged, b));
 }
 
 export interface RocPoint {
@@ -232,7 +248,7 @@ export function kendallTauBOf(x: readonly number[], y: readonly number[]): numbe
 /** The quantile with linear interpolation between neighbours; null of nothing. */
 export function quantileOf(values: readonly number[], q: number): number | null {
   if (values.length === 0) return null;
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = Float64Array.from(values).sort();
   const position = (sorted.length - 1) * q;
   const low = sorted[Math.floor(position)] ?? 0;
   const high = sorted[Math.ceil(position)] ?? low;

@@ -1,4 +1,4 @@
-import { formatCount, formatFactor, formatMs, formatPercent } from './figures.js';
+import { formatCount, formatCounted, formatFactor, formatMs, formatPercent } from './figures.js';
 import { describeLabels, describeSplit } from './headline.js';
 import { pageStyle } from './page-style.js';
 import {
@@ -79,7 +79,7 @@ function keyFigures(report: Report): string {
       : figure(
           'runtime: typical error',
           formatPercent(typical.value, '%'),
-          `median of ${formatCount(runtime.timed)} timed kernels`,
+          `median of ${formatCounted(runtime.timed, 'timed kernel')}`,
         ),
     own?.timesFaster === null || own === undefined
       ? figure('time of a verdict', own?.duration ? formatMs(own.duration.medianMs) : null, time.reason ?? '')
@@ -145,7 +145,7 @@ function verdictSection(section: VerdictSection): string {
   const { positives, negatives, problems, target } = section;
   const total = positives + negatives;
   return [
-    `<p>Of ${formatCount(total)} kernels of ${formatCount(problems)} problems, ${formatCount(positives)} (${formatPercent(positives / total, '%')}) ${target === 'compiled' ? 'compiled' : 'are correct'} and ${formatCount(negatives)} ${target === 'compiled' ? 'did' : 'are'} not.</p>`,
+    `<p>Of ${formatCounted(total, 'kernel')} of ${formatCounted(problems, 'problem')}, ${formatCount(positives)} (${formatPercent(positives / total, '%')}) ${target === 'compiled' ? 'compiled' : 'are correct'} and ${formatCount(negatives)} ${target === 'compiled' ? 'did' : 'are'} not.</p>`,
     table(tables.verdictTable(section)),
     `<div class="plots small">${measures.map((measure) => plot(measure.title, intervalPlot(measure), '')).join('')}</div>`,
     table(tables.qualityTable(section)),
@@ -229,7 +229,7 @@ function kernelsSection(report: Report): string {
   const { counts } = report;
   if (counts.kernels === 0) return absence('The test split holds no kernel.');
   const fidelities = counts.fidelities.map(({ fidelity, n }) => `${formatCount(n)} ${fidelity}`).join(', ');
-  const spoken = `${formatCount(counts.kernels)} kernels of ${formatCount(counts.problems)} problems by ${formatCount(counts.generators)} ${counts.generators === 1 ? 'generator' : 'generators'}; labels: ${fidelities}; ${formatCount(counts.timed)} timed.`;
+  const spoken = `${formatCounted(counts.kernels, 'kernel')} of ${formatCounted(counts.problems, 'problem')} by ${formatCounted(counts.generators, 'generator')}; labels: ${fidelities}; ${formatCount(counts.timed)} timed.`;
   return `<p>${escapeMarkup(spoken)}</p><div class="plots">${plot('What really happened', outcomePlot(counts.outcomes), '')}</div>${table(tables.outcomeTable(report))}`;
 }
 

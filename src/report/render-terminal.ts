@@ -1,6 +1,15 @@
 import { styleText } from 'node:util';
 import CliTable from 'cli-table3';
-import { formatCount, formatFactor, formatMs, formatNumber, formatPercent, formatShare, none } from './figures.js';
+import {
+  formatCount,
+  formatCounted,
+  formatFactor,
+  formatMs,
+  formatNumber,
+  formatPercent,
+  formatShare,
+  none,
+} from './figures.js';
 import type { Report, VerdictRow, VerdictSection } from './report-schema.js';
 import { describeMachine, paper, paperCaveat } from './tables.js';
 
@@ -36,7 +45,7 @@ function verdictPart(section: VerdictSection, bold: Bold): string[] {
   const heads = ['%', 'n', 'accuracy (95%)', 'prec.', 'recall', 'F1', 'bal.', 'AUC', 'Brier'];
   const published = publishedCells(section.target);
   const rows = [...section.rows.map(verdictCells), published];
-  const counted = `${formatCount(positives)} ${section.target}, ${formatCount(negatives)} not, of ${formatCount(section.problems)} problems`;
+  const counted = `${formatCount(positives)} ${section.target}, ${formatCount(negatives)} not, of ${formatCounted(section.problems, 'problem')}`;
   return [bold(`${heading} ${counted}`), draw(heads, rows), ...section.notes.map((note) => wrap(note, '  ', '  ')), ''];
 }
 
@@ -75,7 +84,7 @@ function runtimePart({ runtime }: Report, bold: Bold): string[] {
   ]);
   const { n, medianMs, meanMs } = paper.runtime;
   rows.push([paper.name, formatCount(n), formatMs(medianMs), formatMs(meanMs), none, none, none]);
-  const timed = `${formatCount(runtime.timed)} timed kernels of ${formatCount(runtime.problems)} problems`;
+  const timed = `${formatCounted(runtime.timed, 'timed kernel')} of ${formatCounted(runtime.problems, 'problem')}`;
   return [
     bold(`How fast is it? ${timed}`),
     draw(heads, rows),

@@ -1,3 +1,4 @@
+import { formatCounted } from './figures.js';
 import type { ReportCase, ReportInput } from './input.js';
 import { clusteredBootstrap } from './intervals.js';
 import { averageOf, kendallTauBOf, medianOf, type Weights } from './metrics.js';
@@ -18,7 +19,8 @@ export function scoreRuntimes(input: ReportInput): RuntimeSection {
   const unmeasurable = whyNot(input, timed.length);
   const section = { timed: timed.length, problems: new Set(timed.map(({ one }) => one.problemId)).size, unmeasurable };
   if (unmeasurable !== null) return { ...section, notes: [], presence: [], rows: [] };
-  const notes = timed.length < fewKernels ? [`Only ${timed.length} timed kernels: read the intervals.`] : [];
+  const notes =
+    timed.length < fewKernels ? [`Only ${formatCounted(timed.length, 'timed kernel')}: read the intervals.`] : [];
   return {
     ...section,
     notes,

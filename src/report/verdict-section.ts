@@ -1,10 +1,11 @@
+import { formatCounted } from './figures.js';
 import type { ReportCase, ReportInput } from './input.js';
-import { clusteredBootstrap, type Interval, wilson } from './intervals.js';
+import { clusteredBootstraps, type Interval, wilson } from './intervals.js';
 import {
   accuracyOf,
   balancedAccuracyOf,
   brierOf,
-  type Confusion,
+  confusionCounter,
   confusionOf,
   coverageCurveOf,
   expectedCalibrationErrorOf,
@@ -12,9 +13,9 @@ import {
   type Judged,
   logLossOf,
   precisionOf,
-  rank,
   recallOf,
   reliabilityOf,
+  rocAucMeter,
   rocAucOf,
   rocCurveOf,
   totalOf,
@@ -80,14 +81,16 @@ function whyNot(input: ReportInput, { target, positives, negatives, unknown }: C
 function notesOn(input: ReportInput, { target, positives, negatives, unknown, problems }: Counts): string[] {
   const notes: string[] = [];
   if (positives + negatives < fewKernels) {
-    notes.push(`Only ${positives + negatives} kernels: read the intervals, not the figures.`);
+    notes.push(`Only ${formatCounted(positives + negatives, 'kernel')}: read the intervals, not the figures.`);
   } else if (Math.min(positives, negatives) < fewKernels) {
     const [few, which] = positives < negatives ? [positives, target] : [negatives, `not ${target}`];
-    notes.push(`Only ${few} kernels are ${which}: recall, F1 and AUC rest on those few.`);
+    notes.push(
+      `Only ${few} ${few === 1 ? 'kernel is' : 'kernels are'} ${which}: recall, F1 and AUC rest on those few.`,
+    );
   }
   if (problems < fewProblems) {
     notes.push(
-      `Only ${problems} ${problems === 1 ? 'problem' : 'problems'}: intervals that resample problems are rough${problems === 1 ? ', and left out' : ''}.`,
+      `Only ${formatCounted(problems, 'problem')}: intervals that resample problems are rough${problems === 1 ? ', and left out' : ''}.`,
     );
   }
   if (unknown > 0) {
@@ -178,22 +181,21 @@ function scored(
   input: ReportInput,
   majority: boolean | null,
 ): VerdictRow {
-  const confusion = confusionOf(judged);
-  const order = rank(judged);
-  const spread = (statistic: (weights: Weights) => number | null): Interval | null =>
-    clusteredBootstrap(problems, statistic, { seed: input.split.seed });
-  const counted = (of: (c: Confusion) => number | null): Estimate | null =>
-    estimate(
-      of(confusion),
-      spread((weights) => of(confusionOf(judged, weights))),
-    );
-  const guess = judged.map(({ truth }) => ({ truth, probability: majority ? 1 : 0 }));
-  const gain = (weights?: Weights): number | null => {
-    const own = accuracyOf(confusionOf(judged, weights));
-    const guessed = accuracyOf(confusionOf(guess, weights));
-    return own === null || guessed === null ? null : own - guessed;
+  const count = confusionCounter(judged);
+  const countGuess = confusionCounter(judged.map(({ truth }) => ({ truth, probability: majority ? 1 : 0 })));
+  const area = rocAucMeter(judged);
+  const measure = (weights?: Weights): (number | null)[] => {
+    const counted = count(weights);
+    const own = accuracyOf(counted);
+    const guessed = majority === null ? null : accuracyOf(countGuess(weights));
+    const gain = own === null || guessed === null ? null : own - guessed;
+    return [f1Of(counted), balancedAccuracyOf(counted), area(weights), gain];
   };
-  const c = confusion;
+  const intervals = clusteredBootstraps(problems, measure, { seed: input.split.seed });
+  const [f1 = null, balancedAccuracy = null, auc = null, overMajority = null] = measure().map((value, index) =>
+    estimate(value, intervals[index] ?? null),
+  );
+  const c = count();
   const n = totalOf(c);
   const reliability = reliabilityOf(judged);
   return {
@@ -206,16 +208,13 @@ function scored(
       accuracy: share(c.truePositives + c.trueNegatives, n) ?? { value: 0, low: null, high: null },
       precision: precisionOf(c) === null ? null : share(c.truePositives, c.truePositives + c.falsePositives),
       recall: recallOf(c) === null ? null : share(c.truePositives, c.truePositives + c.falseNegatives),
-      f1: counted(f1Of),
-      balancedAccuracy: counted(balancedAccuracyOf),
-      auc: estimate(
-        rocAucOf(judged, undefined, order),
-        spread((weights) => rocAucOf(judged, weights, order)),
-      ),
+      f1,
+      balancedAccuracy,
+      auc,
       brier: brierOf(judged),
       logLoss: logLossOf(judged),
       expectedCalibrationError: expectedCalibrationErrorOf(reliability),
-      overMajority: majority === null ? null : estimate(gain(), spread(gain)),
+      overMajority,
     },
   };
 }
