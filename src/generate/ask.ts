@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI, { APIConnectionError, APIError } from 'openai';
 import { Stream } from 'openai/core/streaming';
-import { z } from 'zod';
 import { KvalError } from '../errors.js';
+import { type Completion, readStream, readWhole } from './completion.js';
 
 export interface Endpoint {
   readonly baseUrl: string;
@@ -11,17 +11,7 @@ export interface Endpoint {
   readonly model: string;
 }
 
-export interface Usage {
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-}
-
-export interface Answer {
-  readonly text: string;
-  /** `stop`, `length`, ... as the server says. */
-  readonly finishReason: string;
-  /** Null where the server counts nothing. */
-  readonly usage: Usage | null;
+export interface Answer extends Completion {
   readonly attempts: number;
 }
 
@@ -69,7 +59,7 @@ export function openEndpoint(
   });
   let current: RequestForm = { limit: 'max_tokens', temperature: true };
 
-  const attempt = async (prompt: string, form: RequestForm, signal: AbortSignal): Promise<Omit<Answer, 'attempts'>> => {
+  const attempt = async (prompt: string, form: RequestForm, signal: AbortSignal): Promise<Completion> => {
     const controller = new AbortController();
     const stop = AbortSignal.any([signal, controller.signal, AbortSignal.timeout(options.timeoutMs)]);
     const response = await client.chat.completions
@@ -116,65 +106,6 @@ async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
   } catch {
     throw new KvalError('interrupted', 'stopped before the answer was complete');
   }
-}
-
-const usageSchema = z
-  .object({ prompt_tokens: z.number(), completion_tokens: z.number() })
-  .transform((usage) => ({ promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens }))
-  .nullish();
-
-const contentSchema = z
-  .union([
-    z.string(),
-    z
-      .array(z.object({ text: z.string().optional() }))
-      .transform((parts) => parts.map((part) => part.text ?? '').join('')),
-  ])
-  .nullish();
-
-const wholeSchema = z.object({
-  choices: z
-    .array(z.object({ message: z.object({ content: contentSchema }), finish_reason: z.string().nullish() }))
-    .min(1),
-  usage: usageSchema,
-});
-
-const chunkSchema = z.object({
-  choices: z
-    .array(z.object({ delta: z.object({ content: contentSchema }).nullish(), finish_reason: z.string().nullish() }))
-    .nullish(),
-  usage: usageSchema,
-});
-
-/** The server's words could not be read as an answer: cut off, or not of the protocol. */
-class BrokenAnswer extends Error {}
-
-async function readStream(chunks: AsyncIterable<unknown>): Promise<Omit<Answer, 'attempts'>> {
-  let text = '';
-  let finishReason: string | null = null;
-  let usage: Usage | null = null;
-  for await (const each of chunks) {
-    const chunk = chunkSchema.safeParse(each);
-    if (!chunk.success) throw new BrokenAnswer(`a part of the answer is malformed: ${z.prettifyError(chunk.error)}`);
-    const choice = chunk.data.choices?.[0];
-    text += choice?.delta?.content ?? '';
-    finishReason = choice?.finish_reason ?? finishReason;
-    usage = chunk.data.usage ?? usage;
-  }
-  if (finishReason === null) throw new BrokenAnswer('the answer ended before it was complete');
-  return { text, finishReason, usage };
-}
-
-/** A server that cannot stream answers in one piece. */
-function readWhole(body: unknown): Omit<Answer, 'attempts'> {
-  const whole = wholeSchema.safeParse(body);
-  const choice = whole.data?.choices[0];
-  if (!choice) throw new BrokenAnswer('the answer is not a chat completion');
-  return {
-    text: choice.message.content ?? '',
-    finishReason: choice.finish_reason ?? 'stop',
-    usage: whole.data?.usage ?? null,
-  };
 }
 
 /** How the limits are spelt; one for all requests of an endpoint, once its first refusal has told. */

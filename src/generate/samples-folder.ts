@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { KvalError } from '../errors.js';
 import { readRunConfig } from '../import/run-labels.js';
 import { officialSet } from '../problem.js';
-import type { Usage } from './ask.js';
+import type { Usage } from './completion.js';
 
 /** What one sample cost and gave; kept beside its kernel, so that no count is lost when a run is killed. */
 const recordSchema = z.object({

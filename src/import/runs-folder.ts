@@ -3,41 +3,32 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { makeCandidate } from '../candidate.js';
 import { officialSet, problemId } from '../problem.js';
-import { candidateOfRow, type ImportedCandidate, looksLikeCuda, type RowContext } from './candidate-row.js';
+import { type ImportedCandidate, looksLikeCuda, type RowContext } from './candidate-row.js';
+import { candidatesOfRows } from './candidates-of-rows.js';
 import { generatorOf } from './generator.js';
 import { parseLevel } from './problem-key.js';
 import { publishedLabel } from './published.js';
 import { type ImportEvent, malformedBy, stopIfAborted } from './report.js';
 import { readRows } from './rows.js';
-import { type RunLabel, type RunLabels, readDetailedResults, readEvalResults, readRunConfig } from './run-labels.js';
+import { type RunLabel, readDetailedResults, readEvalResults, readRunConfig } from './run-labels.js';
 import { readSource } from './source-file.js';
+import { rowContext, type Stated } from './stated.js';
 
 export type FolderDialect = 'runs' | 'detailed' | 'results';
-
-/** What the caller says about a whole import; each wins over what the files say. */
-export interface Stated {
-  readonly set: string | null;
-  readonly problemId: string | null;
-  readonly level: number | null;
-  readonly source: string | null;
-  readonly run: string | null;
-  readonly generator: string | null;
-  readonly signal: AbortSignal | undefined;
-  /** Problem ids by the problem's file name without its ending: `19_ReLU`. */
-  readonly named: ReadonlyMap<string, string>;
-}
 
 type Events = AsyncGenerator<ImportEvent<ImportedCandidate>>;
 
 const kernelFile = /^level_(?<level>\d+)_problem_(?<number>\d+)_sample_(?<sample>\d+)_kernel\.(?:py|cu)$/;
 const detailedFile = /^problem_(?<number>\d+)_kernel\.(?:py|cu)$/;
 
-/** Which of the known kinds of runs folder this is, by the files directly in it; null for any other folder. */
-export function dialectOf(names: readonly string[]): FolderDialect | null {
-  if (names.some((name) => kernelFile.test(name)) || names.includes('eval_results.json')) return 'runs';
-  if (names.includes('detailed_results.json') || names.some((name) => detailedFile.test(name))) return 'detailed';
-  if (names.includes('results.jsonl') && names.includes('generated_kernels')) return 'results';
-  return null;
+/** Which kinds of runs folder this may be, by the files directly in it; the first is the best guess. */
+export function dialectsOf(names: readonly string[]): readonly FolderDialect[] {
+  const dialects: FolderDialect[] = [];
+  if (names.some((name) => kernelFile.test(name)) || names.includes('eval_results.json')) dialects.push('runs');
+  if (names.some((name) => detailedFile.test(name)) || names.includes('detailed_results.json'))
+    dialects.push('detailed');
+  if (names.includes('results.jsonl') && names.includes('generated_kernels')) dialects.push('results');
+  return dialects;
 }
 
 /** Reads one runs folder. `where` is its place in the import, for the notes. */
@@ -62,7 +53,7 @@ interface KernelFile {
 
 async function* readKernelFiles(folder: string, where: string, dialect: 'runs' | 'detailed', stated: Stated): Events {
   const config = await readRunConfig(folder);
-  const results = dialect === 'runs' ? await evalResults(folder) : await detailedResults(folder);
+  const results = await publishedResults(folder, dialect);
   for (const note of results.malformed) yield { kind: 'malformed', ...note, where: place(where, note.where) };
 
   const run = stated.run ?? config.run ?? basename(folder);
@@ -111,21 +102,24 @@ async function* readKernelFiles(folder: string, where: string, dialect: 'runs' |
       kind: 'skipped',
       where: where || '.',
       line: null,
-      reason: `a published result without its kernel file: ${which}`,
+      reason: `a published result that no kernel file takes: ${which}`,
     };
   }
 }
 
-async function evalResults(folder: string): Promise<RunLabels & { level: null; generator: null }> {
-  const found = existsSync(join(folder, 'eval_results.json'));
-  const results = found ? await readEvalResults(folder) : { labels: [], malformed: [] };
-  return { ...results, level: null, generator: null };
+/** The labels of the folder; a results file that cannot be read is noted, and its kernels are unlabelled. */
+async function publishedResults(folder: string, dialect: 'runs' | 'detailed'): Promise<PublishedResults> {
+  const name = dialect === 'runs' ? 'eval_results.json' : 'detailed_results.json';
+  const none = { labels: [], malformed: [], level: null, generator: null };
+  if (!existsSync(join(folder, name))) return none;
+  try {
+    return dialect === 'runs' ? { ...none, ...(await readEvalResults(folder)) } : await readDetailedResults(folder);
+  } catch (thrown) {
+    const event = malformedBy(thrown, name, null);
+    return event.kind === 'malformed' ? { ...none, malformed: [event] } : none;
+  }
 }
-
-async function detailedResults(folder: string): Promise<Awaited<ReturnType<typeof readDetailedResults>>> {
-  const found = existsSync(join(folder, 'detailed_results.json'));
-  return found ? readDetailedResults(folder) : { labels: [], malformed: [], level: null, generator: null };
-}
+type PublishedResults = Awaited<ReturnType<typeof readDetailedResults>>;
 
 function kernelFiles(names: readonly string[], dialect: 'runs' | 'detailed', runLevel: number | null): KernelFile[] {
   const files: KernelFile[] = [];
@@ -165,11 +159,10 @@ type JsonRecord = RunLabel['record'];
 async function* readResultsFolder(folder: string, where: string, stated: Stated): Events {
   const config = await readRunConfig(folder);
   const context: RowContext = {
-    source: stated.source ?? basename(folder),
+    ...rowContext(stated, basename(folder)),
     run: stated.run ?? config.run ?? basename(folder),
     level: stated.level ?? config.level,
     set: stated.set ?? config.set,
-    problemId: stated.problemId,
     generator: stated.generator ?? config.generator,
     codeOf: async ({ level, number }, sample) => {
       const base = join(folder, 'generated_kernels', `level_${level}`, `problem_${number}`);
@@ -182,31 +175,6 @@ async function* readResultsFolder(folder: string, where: string, stated: Stated)
     place(where, 'results.jsonl'),
     context,
   );
-}
-
-/** Turns rows into candidates, one event for each row. */
-export async function* candidatesOfRows(rows: ReturnType<typeof readRows>, where: string, context: RowContext): Events {
-  for await (const row of rows) {
-    if ('reason' in row) {
-      yield { kind: 'malformed', where, line: row.line, reason: row.reason };
-      continue;
-    }
-    let event: ImportEvent<ImportedCandidate>;
-    try {
-      const item = await candidateOfRow(row.row, context);
-      event =
-        item === null
-          ? { kind: 'skipped', where, line: row.line, reason: withoutKernel(row.row.status) }
-          : { kind: 'item', item, where, line: row.line };
-    } catch (thrown) {
-      event = malformedBy(thrown, where, row.line);
-    }
-    yield event;
-  }
-}
-
-function withoutKernel(status: unknown): string {
-  return typeof status === 'string' ? `the row holds no kernel (status: ${status})` : 'the row holds no kernel';
 }
 
 function place(where: string, name: string): string {

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type GenerateOptions, type GenerateProgress, generate } from '../../src/generate.js';
 import { readCandidates } from '../../src/import/candidates.js';
@@ -191,7 +192,7 @@ describe('generate', () => {
 
   it('stops at once where the key is wrong, and never shows it', async () => {
     const spoken: string[] = [];
-    const listen = (...words: unknown[]): void => void spoken.push(words.map(String).join(' '));
+    const listen = (...words: unknown[]): void => void spoken.push(inspect(words, { depth: 9 }));
     const spies = (['log', 'info', 'warn', 'error', 'debug'] as const).map((name) =>
       vi.spyOn(console, name).mockImplementation(listen),
     );

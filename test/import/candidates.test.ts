@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config.js';
 import { KvalError } from '../../src/errors.js';
 import { candidatesIn, type ReadCandidatesOptions, readCandidates } from '../../src/import/candidates.js';
+import { readProblems } from '../../src/import/problems.js';
 import type { ImportReport } from '../../src/import/report.js';
 import { makeProblem } from '../../src/problem.js';
 
@@ -143,6 +145,27 @@ describe('runs folders', () => {
     expect(report.items[0]?.candidate.problemId).toBe('starter/level1/7');
     const moved = await readCandidates(join(scratch, 'own'), { set: 'mine' });
     expect(moved.items[0]?.candidate.problemId).toBe('mine/level1/7');
+  });
+
+  it('notes a results file that is cut off, and reads the kernels', async () => {
+    await file('torn/level_1_problem_7_sample_0_kernel.py', kernel);
+    await file('torn/eval_results.json', '{"7": [{"compiled": tr');
+    const report = await readCandidates(join(scratch, 'torn'));
+    expect(counts(report)).toEqual({ read: 2, items: 1, malformed: 1, skipped: 0, duplicates: 0 });
+    expect(report.malformed[0]).toMatchObject({ where: 'eval_results.json', line: null });
+    expect(report.items[0]?.published).toBeNull();
+  });
+
+  it('reads the stated kind of a folder that could be two, and of the folders in it', async () => {
+    await file('both/level2_run/level_2_problem_7_sample_0_kernel.py', kernel);
+    await file('both/level2_run/problem_8_kernel.py', kernel);
+    const ids = async (format: 'auto' | 'runs' | 'detailed'): Promise<string[]> =>
+      (await readCandidates(join(scratch, 'both'), { format })).items.map((item) => item.candidate.problemId);
+    expect([await ids('auto'), await ids('runs'), await ids('detailed')]).toEqual([
+      ['level2/7'],
+      ['level2/7'],
+      ['level2/8'],
+    ]);
   });
 
   it('names a folder whose level nobody says', async () => {
@@ -290,6 +313,16 @@ describe('sources', () => {
       ['mine/level1/3', 'python', 0],
       ['mine/level1/4', 'cuda', 2],
     ]);
+  });
+
+  it('reads the candidates that ship, each for a problem of the starter set', async () => {
+    const config = readConfig();
+    const { items: problems } = await readProblems(config.starterFolder);
+    const report = await readCandidates(config.starterCandidatesFolder, { problems });
+    expect(report.items.length).toBeGreaterThanOrEqual(60);
+    expect([report.malformed, report.skipped, report.duplicates]).toEqual([[], [], 0]);
+    const ids = new Set(problems.map((problem) => problem.id));
+    expect(report.items.filter((item) => !ids.has(item.candidate.problemId))).toEqual([]);
   });
 
   it('reads one file for a stated problem', async () => {
