@@ -124,7 +124,11 @@ export function factorOf({ truthMs, predictedMs }: Pick<Point, 'truthMs' | 'pred
 }
 
 function repeated(values: readonly number[], weights: Weights): number[] {
-  return values.flatMap((value, index) => Array.from({ length: weights[index] ?? 0 }, () => value));
+  const drawn: number[] = [];
+  values.forEach((value, row) => {
+    for (let times = weights[row] ?? 0; times > 0; times -= 1) drawn.push(value);
+  });
+  return drawn;
 }
 
 function tauWithinProblems(points: readonly Point[]): RuntimeRow['kendallTau'] {
