@@ -50,11 +50,17 @@ export interface CollectReport extends CollectProgress {
   readonly elsewhere: number;
   readonly failures: readonly CollectFailure[];
   /** Whether a signal ended it; the same call goes on from there. */
-  readonly interrupted: boolean;
+  readonly stopped: boolean;
 }
 
 /** These befall every job alike: going on would only repeat them. */
-const hopeless: readonly ErrorCode[] = ['toolchain-missing', 'device-missing', 'disk-full', 'store-corrupt', 'store-busy'];
+const hopeless: readonly ErrorCode[] = [
+  'toolchain-missing',
+  'device-missing',
+  'disk-full',
+  'store-corrupt',
+  'store-busy',
+];
 
 /** As many failures in a row, none judged between, mean that the instrument is at fault and not the jobs. */
 const failuresInARow = 20;
@@ -97,7 +103,7 @@ export async function collect(options: CollectOptions): Promise<CollectReport> {
     elsewhere: counts.elsewhere,
     duplicates: given - jobs.size,
     failures,
-    interrupted: options.signal?.aborted === true,
+    stopped: options.signal?.aborted === true,
   };
 
   async function workThrough(waiting: Iterable<[string, Job]>): Promise<void> {

@@ -246,6 +246,11 @@ export class LabelStore {
     }
   }
 
+  /** Several changes as one: all of them are stored, or none. */
+  together<T>(work: () => T): T {
+    return this.#write(work);
+  }
+
   close(): void {
     this.#database.close();
   }
