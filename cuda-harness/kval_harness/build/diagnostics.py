@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from kval_harness.build.record import KernelUse
-from kval_harness.build.spec import SourceFile
+from kval_harness.build.spec import SourceFile, is_cuda_file
 from kval_harness.outcome import Diagnostic
 
 Tool = Literal["nvcc", "g++", "ld", "ptxas", "rules"]
@@ -211,7 +211,7 @@ def _own_object(file: str, sources: Sequence[SourceFile]) -> str:
     name = f"{generated.group(1)}.cuda.o" if generated else PurePath(file).name
     for source in sources:
         path = PurePath(source.path)
-        if name in (path.name, f"{path.stem}.o", f"{path.stem}.cuda.o"):
+        if name in (path.name, f"{path.stem}.cuda.o" if is_cuda_file(source.path) else f"{path.stem}.o"):
             return source.label
     return name
 
