@@ -69,6 +69,7 @@ export async function openSamplesFolder(path: string, settings: FolderSettings):
   await mkdir(path, { recursive: true });
   await refuseOtherRun(path, settings);
   await writeWhole(join(path, 'generation_config.yaml'), configText(path, settings));
+  await removeTorn(path);
   const records = await readRecords(path);
   const total = (): TotalUsage => totalOf([...records.values()]);
   return {
@@ -185,6 +186,22 @@ function usageText(model: string, records: ReadonlyMap<string, SampleRecord>, to
   const samples = [...records].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }));
   const listed = Object.fromEntries(samples.map(([stem, record]) => [stem, record.spent]));
   return `${JSON.stringify({ model, total, samples: listed }, null, 2)}\n`;
+}
+
+/** Halves of files that a killed run left; those of a run that still lives are its own. */
+async function removeTorn(path: string): Promise<void> {
+  for (const name of await readdir(path)) {
+    const writer = /\.part-(\d+)$/.exec(name)?.[1];
+    if (writer !== undefined && !isAlive(Number(writer))) await rm(join(path, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (thrown) {
+    return !(thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH');
+  }
 }
 
 /** A reader, and a run that continues after a kill, sees the whole file or none of it. */

@@ -156,13 +156,14 @@ describe('generate', () => {
 
     // as after kill -9: no summary, and a file half written
     await unlink(join(folder, 'run', 'generation_usage.json'));
-    await writeFile(join(folder, 'run', 'level_1_problem_4_sample_1_kernel.py.part-1'), 'import to');
+    await writeFile(join(folder, 'run', 'level_1_problem_4_sample_1_kernel.py.part-999999999'), 'import to');
     const asked = server.requests.length;
     const report = await generate(options({ problems, concurrency: 2 }));
     expect(report).toMatchObject({ total: 8, kept: 3, written: 5, done: 8 });
     expect(server.requests.length - asked).toBe(5);
     expect((await stat(join(folder, 'run', kernels[0] ?? ''))).mtimeMs).toBe(written.mtimeMs);
     expect(report.usage.answers).toBe(8);
+    expect((await readdir(join(folder, 'run'))).filter((name) => name.includes('.part-'))).toEqual([]);
     expect((await readCandidates(join(folder, 'run'))).items).toHaveLength(8);
   });
 
