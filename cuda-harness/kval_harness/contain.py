@@ -148,7 +148,7 @@ class Request:
 class Child:
     """A contained child as a conversation: it asks, we answer. `run_child` is the plain form.
 
-    Of several children the youngest ends first: ending one kills every process that it or an older one let escape.
+    Of several children the younger ends first: ending one also ends all that were born after it.
     """
 
     def __init__(
@@ -293,7 +293,10 @@ class _DeathNotice:
 
 
 def _has_died(child: int) -> bool:
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    try:
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True  # ended together with an older one
 
 
 def _end_all(child: int, elders: frozenset[int]) -> int:
@@ -316,9 +319,19 @@ def _end_all(child: int, elders: frozenset[int]) -> int:
                 ended, how = os.waitpid(one, os.WNOHANG)
                 reaped = reaped or ended != 0
                 status = how if ended == child else status
+        if status is None and not _is_ours(child):
+            return signal.SIGKILL  # it was ended, and reaped, together with an older one
         if not reaped:
             time.sleep(0.0005)
     return status
+
+
+def _is_ours(child: int) -> bool:
+    try:
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _brood(elders: frozenset[int]) -> list[int]:

@@ -367,3 +367,17 @@ def test_a_trivial_child_costs_milliseconds_with_torch_imported(tmp_path: Path) 
         times.append((time.perf_counter() - began) * 1000)
     # 16 ms on an idle machine; the bound leaves room for a busy one, and still tells a fork from an import of torch.
     assert min(times) < 100, json.dumps({"median": statistics.median(times), "min": min(times)})
+
+
+def test_ending_an_older_child_ends_the_younger_too(tmp_path: Path) -> None:
+    def task(channel: Channel) -> Json:
+        return channel.ask(os.getpid())
+
+    older = Child(task, folder=tmp_path / "older", limits=Limits(20))
+    younger = Child(task, folder=tmp_path / "younger", limits=Limits(20))
+    request = younger.receive()
+    assert request is not None and isinstance(request.body, int)
+    older.end()
+    assert not alive(request.body)
+    assert younger.receive() is None
+    assert younger.end().kind == "signalled"
