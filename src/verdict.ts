@@ -199,7 +199,7 @@ export function compiledOf(outcome: Outcome): boolean | null {
     case 'load-error':
       return false;
     case 'timeout':
-      return outcome.phase === 'probe' || outcome.phase === 'build' || outcome.phase === 'load' ? false : true;
+      return !(outcome.phase === 'probe' || outcome.phase === 'build' || outcome.phase === 'load');
     case 'invalid':
       return outcome.reason === 'python-error' || outcome.reason === 'not-python' || outcome.reason === 'no-model'
         ? false

@@ -10,18 +10,31 @@ const arrows: Record<string, readonly string[]> = {
   nouns: [],
   worker: ['nouns'],
   import: ['nouns'],
-  generate: ['nouns'],
+  generate: ['nouns', 'import'],
   simulator: ['nouns'],
   validator: ['nouns', 'worker', 'simulator'],
   labels: ['nouns', 'validator'],
-  dataset: ['nouns', 'labels'],
+  dataset: ['nouns', 'labels', 'simulator'],
   tuning: ['nouns', 'worker', 'dataset', 'simulator'],
-  report: ['nouns', 'labels', 'dataset'],
-  kval: ['nouns', 'worker', 'import', 'generate', 'simulator', 'validator', 'labels', 'dataset', 'tuning', 'report'],
-  entrances: ['nouns', 'kval', 'report', 'labels'],
+  report: ['nouns', 'labels', 'dataset', 'validator'],
+  doctor: ['nouns', 'worker'],
+  kval: [
+    'nouns',
+    'doctor',
+    'worker',
+    'import',
+    'generate',
+    'simulator',
+    'validator',
+    'labels',
+    'dataset',
+    'tuning',
+    'report',
+  ],
+  entrances: ['nouns', 'doctor', 'kval', 'import', 'labels', 'report'],
 };
 const nouns = ['problem', 'candidate', 'verdict', 'errors', 'config', 'model-card'];
-const entrances = ['cli', 'index', 'doctor', 'quickstart'];
+const entrances = ['cli', 'index', 'quickstart', 'print', 'progress'];
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
 

@@ -1,4 +1,5 @@
 import { type Job, makeCandidate, settingsSchema } from '../candidate.js';
+import { priorsOf } from '../dataset/priors.js';
 import type { Dataset } from '../dataset/read.js';
 import { callOf, type DatasetRow } from '../dataset/row.js';
 import { makeProblem } from '../problem.js';
@@ -26,8 +27,7 @@ export async function judgeHeldOut(options: {
 }): Promise<HeldOut> {
   const { dataset, signal } = options;
   const { settings, splits, id } = dataset.manifest;
-  const prior = new Prior();
-  for await (const row of dataset.rows('train', signal)) prior.learn(row);
+  const priors = await priorsOf(dataset.rows('train', signal));
   const cases: ReportCase[] = [];
   const simulators = new Map<string, ReportInput['simulators'][number]>();
   for await (const row of dataset.rows('test', signal)) {
@@ -61,7 +61,7 @@ export async function judgeHeldOut(options: {
         fidelity: row.label.fidelity,
         durationMs: row.label.source === 'harness' ? options.realDurationMs(row.candidate.hash, row.problem.id) : null,
       },
-      prior: prior.of(row),
+      prior: priors.of(row.problem),
       predictions,
       source: job.candidate.source,
     });
@@ -79,7 +79,7 @@ export async function judgeHeldOut(options: {
     labels: settings.labels,
     simulators: [...simulators.values()],
     cases,
-    majority: prior.majority(),
+    majority: priors.majority,
   };
 }
 
@@ -98,48 +98,4 @@ export function jobOf(row: DatasetRow): Job {
     }),
     settings: settingsSchema.parse({}),
   };
-}
-
-/** How often the training split's kernels compiled and were right, by problem, else by level, else overall. */
-class Prior {
-  readonly #counts = new Map<string, { compiled: Share; correct: Share }>();
-
-  learn({ problem, label }: DatasetRow): void {
-    for (const key of [problem.id, `level ${problem.level}`, 'all']) {
-      const counts = this.#counts.get(key) ?? { compiled: new Share(), correct: new Share() };
-      counts.compiled.add(label.compiled);
-      counts.correct.add(label.compiled ? label.correct : null);
-      this.#counts.set(key, counts);
-    }
-  }
-
-  of({ problem }: DatasetRow): ReportCase['prior'] {
-    const first = (of: 'compiled' | 'correct'): number | null =>
-      [problem.id, `level ${problem.level}`, 'all']
-        .map((key) => this.#counts.get(key)?.[of].value ?? null)
-        .find((value) => value !== null) ?? null;
-    return { compiled: first('compiled'), correct: first('correct') };
-  }
-
-  majority(): ReportInput['majority'] {
-    const all = this.#counts.get('all');
-    const most = (share: number | null | undefined): boolean | null =>
-      typeof share === 'number' ? share >= 0.5 : null;
-    return { compiled: most(all?.compiled.value), correct: most(all?.correct.value) };
-  }
-}
-
-class Share {
-  #yes = 0;
-  #all = 0;
-
-  add(value: boolean | null): void {
-    if (value === null) return;
-    this.#all += 1;
-    if (value) this.#yes += 1;
-  }
-
-  get value(): number | null {
-    return this.#all === 0 ? null : this.#yes / this.#all;
-  }
 }

@@ -1,0 +1,326 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, extname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { type Candidate, type Job, makeCandidate, type Settings } from './candidate.js';
+import { type Config, childEnvironment } from './config.js';
+import { type BuildOptions, buildDataset } from './dataset/build.js';
+import { examplesOf } from './dataset/examples.js';
+import type { Manifest } from './dataset/manifest.js';
+import { readDataset } from './dataset/read.js';
+import { type Check, examine } from './doctor.js';
+import { type GenerateOptions, type GenerateReport, generate } from './generate.js';
+import { type ReadCandidatesOptions, readCandidates } from './import/candidates.js';
+import { readProblems } from './import/problems.js';
+import type { ImportReport } from './import/report.js';
+import { readSource } from './import/source-file.js';
+import { type CollectProgress, type CollectReport, collect } from './labels/collect.js';
+import { type CandidateWords, selectCandidates, selectProblems } from './labels/select.js';
+import { LabelStore } from './labels/store.js';
+import type { ModelCard } from './model-card.js';
+import type { Problem } from './problem.js';
+import { describeMachine } from './report/environment.js';
+import { judgeHeldOut } from './report/held-out.js';
+import { renderHtml } from './report/render-html.js';
+import { renderMarkdown } from './report/render-markdown.js';
+import { buildReport, type Report } from './report/report.js';
+import { openEmbeddedSimulator } from './simulator/embedded.js';
+import { type TrainOptions, trainEmbedded } from './tuning/embedded.js';
+import { createHybridValidator, type HybridPolicy } from './validator/hybrid.js';
+import { createRealValidator, openHarness, type RealValidator } from './validator/real.js';
+import { createSimulatedValidator, type SimulatedValidator } from './validator/simulated.js';
+import type { Validator } from './validator/validator.js';
+import type { Verdict } from './verdict.js';
+import type { WorkerPool } from './worker/pool.js';
+import {
+  cache,
+  checkProblem,
+  clearCache,
+  problem as describeProblem,
+  type Finding,
+  type Hello,
+} from './worker/protocol.js';
+
+export type Mode = 'real' | 'simulated' | 'hybrid';
+
+export interface ValidatorConfig {
+  readonly mode: Mode;
+  /** Folder of a trained embedded simulator; the one that ships without it. */
+  readonly model?: string;
+  readonly policy?: HybridPolicy;
+}
+
+export interface ImportCounts {
+  readonly read: number;
+  readonly added: number;
+  readonly already: number;
+  readonly published: number;
+  readonly problems: number;
+  readonly report: ImportReport<unknown>;
+}
+
+/** Everything that kval can do, one method a verb. It opens what a verb needs when it is needed, and `close` frees it all. */
+export class Kval {
+  readonly config: Config;
+  readonly storePath: string;
+  #store: LabelStore | undefined;
+  #pool: WorkerPool | undefined;
+
+  constructor(config: Config, options: { store?: string } = {}) {
+    this.config = config;
+    this.storePath = resolve(options.store ?? join(config.home, 'labels.db'));
+  }
+
+  get version(): string {
+    return packageSchema.parse(JSON.parse(readFileSync(join(this.config.root, 'package.json'), 'utf8'))).version;
+  }
+
+  /** The label store; made, with the starter problems in it, where there is none. */
+  async store(): Promise<LabelStore> {
+    if (this.#store !== undefined) return this.#store;
+    mkdirSync(dirname(this.storePath), { recursive: true });
+    const store = LabelStore.open(this.storePath);
+    this.#store = store;
+    const starter = await readProblems(this.config.starterFolder);
+    store.putProblems(starter.items.filter((problem) => store.problem(problem.id)?.sourceHash !== problem.sourceHash));
+    return store;
+  }
+
+  pool(): WorkerPool {
+    this.#pool ??= openHarness(this.config);
+    return this.#pool;
+  }
+
+  hello(signal?: AbortSignal): Promise<Hello> {
+    return this.pool().hello(signal);
+  }
+
+  doctor(): Promise<Check[]> {
+    return examine(this.config, () => this.hello());
+  }
+
+  async importProblems(path: string, options: { set?: string; signal?: AbortSignal }): Promise<ImportCounts> {
+    const report = await readProblems(path, options);
+    const { added, already } = (await this.store()).putProblems(report.items);
+    return { read: report.read, added, already, published: 0, problems: report.items.length, report };
+  }
+
+  /** Whether a trivial answer would pass for any of these problems. */
+  async *checkProblems(
+    problems: readonly Problem[],
+    options: { small: boolean; tolerance: number | null; signal?: AbortSignal },
+  ): AsyncGenerator<{ problem: Problem; admitted: boolean; findings: readonly Finding[] }> {
+    for (const problem of problems) {
+      const small = options.small && problem.hasSmall;
+      const { result } = await this.pool().ask(checkProblem, {
+        about: problem.id,
+        on: 'build',
+        params: () => ({ source: problem.source, small, tolerance: options.tolerance }),
+        signal: options.signal,
+      });
+      yield { problem, admitted: result.admitted, findings: result.findings };
+    }
+  }
+
+  async import(path: string, options: ReadCandidatesOptions): Promise<ImportCounts> {
+    const store = await this.store();
+    const report = await readCandidates(path, { problems: store.problems({ set: 'starter' }), ...options });
+    const own = report.items.flatMap(({ problem }) => (problem === null ? [] : [problem]));
+    store.putProblems(own);
+    const plain = report.items.filter((item) => item.published === null);
+    const withLabel = report.items.flatMap(({ candidate, published, backend }) =>
+      published === null ? [] : [{ candidate, line: null, backend, published }],
+    );
+    const first = store.putCandidates(plain.map(({ candidate, backend }) => ({ candidate, line: null, backend })));
+    const second = store.putPublished(withLabel);
+    return {
+      read: report.read,
+      added: first.added + second.added,
+      already: first.already + second.already,
+      published: withLabel.length,
+      problems: new Set(own.map((problem) => problem.id)).size,
+      report,
+    };
+  }
+
+  generate(options: GenerateOptions): Promise<GenerateReport> {
+    return generate(options);
+  }
+
+  /** Judges candidates for real and keeps what was measured. */
+  async label(options: {
+    problems: string;
+    candidates: Omit<CandidateWords, 'problems'>;
+    settings: Settings;
+    signal?: AbortSignal;
+    onProgress?: (progress: CollectProgress) => void;
+  }): Promise<CollectReport> {
+    const store = await this.store();
+    const problems = await this.#shaped(selectProblems(store, options.problems), options.signal);
+    const byId = new Map(problems.map((problem) => [problem.id, problem]));
+    const jobs = selectCandidates(store, { ...options.candidates, problems }).flatMap(({ candidate }): Job[] => {
+      const problem = byId.get(candidate.problemId);
+      return problem === undefined ? [] : [{ problem, candidate, settings: options.settings }];
+    });
+    const validator = this.real();
+    try {
+      return await collect({
+        jobs,
+        validator,
+        store,
+        concurrency: validator.concurrency,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+      });
+    } finally {
+      await validator.close();
+    }
+  }
+
+  async dataset(outFolder: string, options: Omit<BuildOptions, 'kvalVersion'>): Promise<Manifest> {
+    const examples = examplesOf(await this.store(), options.labels ?? 'harness');
+    return buildDataset(examples, { ...options, kvalVersion: this.version }, outFolder);
+  }
+
+  finetune(options: Omit<TrainOptions, 'python' | 'environment' | 'kvalVersion'>): Promise<ModelCard> {
+    const { python } = this.config;
+    return trainEmbedded({ ...options, python, environment: childEnvironment(this.config), kvalVersion: this.version });
+  }
+
+  real(): RealValidator {
+    return createRealValidator({ pool: this.pool(), config: this.config });
+  }
+
+  async simulated(model: string = this.config.embeddedModelFolder): Promise<SimulatedValidator> {
+    return createSimulatedValidator({ simulator: await openEmbeddedSimulator({ folder: model }) });
+  }
+
+  async validator({ mode, model, policy }: ValidatorConfig): Promise<Validator<Verdict>> {
+    switch (mode) {
+      case 'real':
+        return this.real();
+      case 'simulated':
+        return this.simulated(model);
+      case 'hybrid':
+        return createHybridValidator({
+          real: this.real(),
+          simulated: await this.simulated(model),
+          policy: policy ?? { buildFirst: true },
+        });
+    }
+  }
+
+  /** Reads one candidate and finds its problem. */
+  async job(path: string, problemWords: string, settings: Settings): Promise<Job> {
+    const [problem] = await this.#shaped(selectProblems(await this.store(), problemWords).slice(0, 1));
+    if (problem === undefined) throw new Error('selectProblems gives at least one problem');
+    return { problem, candidate: await readOne(path, problem.id), settings };
+  }
+
+  /** Compares predictions with what was measured on the test split of a data set. */
+  async report(options: {
+    dataset: string;
+    models: readonly string[];
+    title: string;
+    commands: readonly string[];
+    notes: readonly string[];
+    outFolder: string;
+    onProgress?: (done: number, total: number) => void;
+    signal?: AbortSignal;
+  }): Promise<{ report: Report; files: { json: string; markdown: string; html: string } }> {
+    const store = await this.store();
+    const dataset = await readDataset(options.dataset, options.signal);
+    const simulators = await Promise.all(options.models.map((model) => this.simulated(model)));
+    const durations = new Map<string, number>();
+    for (const label of store.iterate()) {
+      durations.set(`${label.candidate.hash} ${label.problem.id}`, label.measured.provenance.durationMs);
+    }
+    try {
+      const heldOut = await judgeHeldOut({
+        dataset,
+        simulators,
+        realDurationMs: (hash, id) => durations.get(`${hash} ${id}`) ?? null,
+        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+      const report = buildReport({
+        title: options.title,
+        ...heldOut,
+        generatedBy: {
+          kval: this.version,
+          machine: describeMachine(null),
+          commands: [...options.commands],
+          at: new Date().toISOString(),
+        },
+        notes: [...options.notes],
+      });
+      return { report, files: await writeReport(report, options.outFolder) };
+    } finally {
+      await Promise.all(simulators.map((simulator) => simulator.close()));
+    }
+  }
+
+  /** What the build cache holds; `prune` brings it under its bound, `clear` empties it. */
+  async cache(action: 'show' | 'prune' | 'clear', signal?: AbortSignal): Promise<Record<string, number | null>> {
+    const { buildCacheFolder: cacheFolder, buildCacheMaxBytes: maxBytes } = this.config;
+    mkdirSync(cacheFolder, { recursive: true });
+    const question = { about: 'the build cache', on: 'build', signal } as const;
+    if (action === 'clear') {
+      return (await this.pool().ask(clearCache, { ...question, params: () => ({ cacheFolder }) })).result;
+    }
+    const params = (): { cacheFolder: string; maxBytes?: number } =>
+      action === 'prune' ? { cacheFolder, maxBytes } : { cacheFolder };
+    return (await this.pool().ask(cache, { ...question, params })).result;
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.close();
+    this.#store?.close();
+    this.#pool = undefined;
+    this.#store = undefined;
+  }
+
+  /** Labels of problems with other shapes must never mix, so the harness looks at every problem once. */
+  async #shaped(problems: readonly Problem[], signal?: AbortSignal): Promise<Problem[]> {
+    const store = await this.store();
+    return Promise.all(
+      problems.map(async (problem) => {
+        if (problem.shapeHash !== null) return problem;
+        const { result } = await this.pool().ask(describeProblem, {
+          about: problem.id,
+          on: 'build',
+          params: () => ({ source: problem.source }),
+          signal,
+        });
+        if (result.shapeHash === null) return problem;
+        const shaped = { ...problem, shapeHash: result.shapeHash };
+        store.putProblems([shaped]);
+        return shaped;
+      }),
+    );
+  }
+}
+
+const packageSchema = z.object({ version: z.string() });
+
+async function readOne(path: string, problemId: string): Promise<Candidate> {
+  return makeCandidate({
+    source: await readSource(path),
+    language: extname(path) === '.cu' ? 'cuda' : 'python',
+    problemId,
+    origin: { generator: 'file', source: path },
+  });
+}
+
+async function writeReport(report: Report, folder: string): Promise<{ json: string; markdown: string; html: string }> {
+  await mkdir(folder, { recursive: true });
+  const files = {
+    json: resolve(folder, 'report.json'),
+    markdown: resolve(folder, 'report.md'),
+    html: resolve(folder, 'report.html'),
+  };
+  await writeFile(files.json, `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(files.markdown, renderMarkdown(report));
+  await writeFile(files.html, renderHtml(report));
+  return files;
+}
