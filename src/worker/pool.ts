@@ -115,7 +115,8 @@ export function openPool(options: PoolOptions): WorkerPool {
             const pause = error.retry ? pauses.shift() : undefined;
             if (pause === undefined) throw error;
             // A lost device stays lost to the process that lost it.
-            if (thrown instanceof InstrumentFailure && thrown.instrument.code === 'device-lost') await seat.worker?.close();
+            if (thrown instanceof InstrumentFailure && thrown.instrument.code === 'device-lost')
+              await seat.worker?.close();
             await wait(pause, signal, about);
           }
         }

@@ -134,6 +134,23 @@ export const checkProblem = method(
   z.object({ admitted: z.boolean(), findings: z.array(findingSchema), durationMs: z.number() }),
 );
 
+/** What the build cache holds; with `maxBytes`, after pruning it to so much. */
+export const cache = method(
+  'cache',
+  z.object({ cacheFolder: z.string(), maxBytes: z.int().nonnegative().optional() }),
+  z.object({
+    entries: z.int(),
+    libraries: z.int(),
+    bytes: z.int(),
+    oldestMs: z.number().nullable(),
+    drafts: z.int(),
+    pruned: z.int(),
+  }),
+);
+
+/** Empties the build cache. */
+export const clearCache = method('clear-cache', z.object({ cacheFolder: z.string() }), z.object({ removed: z.int() }));
+
 /** Stops the request named, if it is still running; that one then ends with the error `interrupted`. */
 export const cancel = method('cancel', z.object({ target: z.string() }), z.unknown());
 
@@ -192,6 +209,8 @@ export function protocolJsonSchema(): unknown {
         execute: exchange(execute),
         problem: exchange(problem),
         'check-problem': exchange(checkProblem),
+        cache: exchange(cache),
+        'clear-cache': exchange(clearCache),
         cancel: exchange(cancel),
       })
       .meta({ title: `kval worker protocol ${protocolVersion}` }),

@@ -11,7 +11,11 @@ export function fixtureCommand(name: string, ...args: string[]): [string, ...str
   return ['python3', join(folder, `${name}.py`), ...args];
 }
 
-export const fixtureEnvironment = { PATH: process.env['PATH'] ?? '', PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' };
+export const fixtureEnvironment = {
+  PATH: process.env['PATH'] ?? '',
+  PYTHONUNBUFFERED: '1',
+  PYTHONDONTWRITEBYTECODE: '1',
+};
 
 /** A folder that is gone when the test ends. */
 export function testFolder(): string {

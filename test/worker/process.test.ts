@@ -131,9 +131,9 @@ test('a worker that ends while a grandchild holds its pipes has ended', async ()
   const worker = await start('leaves_a_holder');
   const begin = performance.now();
   const heard: Progress[] = [];
-  await expect(
-    worker.call(build, buildParams, { onProgress: (progress) => heard.push(progress) }),
-  ).rejects.toEqual(error('worker-died', /ended with status 3/));
+  await expect(worker.call(build, buildParams, { onProgress: (progress) => heard.push(progress) })).rejects.toEqual(
+    error('worker-died', /ended with status 3/),
+  );
   expect(performance.now() - begin).toBeLessThan(10_000);
   process.kill(Number(heard[0]?.message), 'SIGKILL');
 });
