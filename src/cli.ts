@@ -9,8 +9,7 @@ import { candidateFormats } from './import/candidates.js';
 import { Kval, type Mode } from './kval.js';
 import { exportLabels, importLabels } from './labels/exchange.js';
 import { selectProblems } from './labels/select.js';
-import { describeImport, describeLabel, describeVerdict, outcomeCounts, table } from './print.js';
-import { openProgress } from './progress.js';
+import { describeImport, describeLabel, describeVerdict, outcomeCounts, progressLine, table } from './print.js';
 import { quickstart } from './quickstart.js';
 import { renderTerminal } from './report/render-terminal.js';
 
@@ -155,7 +154,7 @@ program
     run(options, async (kval) => {
       const model = options.model ?? kval.config.endpoint.model;
       if (model === null) throw new KvalError('usage', 'which model? Name it with --model or KVAL_ENDPOINT_MODEL');
-      const progress = openProgress('samples');
+      const progress = progressLine('samples');
       const done = await kval
         .generate({
           problems: selectProblems(await kval.store(), options.problems),
@@ -172,7 +171,7 @@ program
           signal: stop.signal,
           onProgress: ({ done, total }) => progress.update(done, total),
         })
-        .finally(() => progress.close());
+        .finally(() => progress.stop());
       const { kept, written, withoutCode, failed, usage, failures } = done;
       for (const { problemId, sample, message } of failures) print(`${problemId} sample ${sample}: ${message}`);
       print(`${written} written, ${kept} kept from before, ${withoutCode} answers without code, ${failed} failed`);
@@ -201,7 +200,7 @@ program
   .addOption(storeOption())
   .action((options) =>
     run(options, async (kval) => {
-      const progress = openProgress('kernels');
+      const progress = progressLine('kernels');
       const report = await kval
         .label({
           problems: options.problems,
@@ -214,7 +213,7 @@ program
           signal: stop.signal,
           onProgress: ({ done, total }) => progress.update(done, total),
         })
-        .finally(() => progress.close());
+        .finally(() => progress.stop());
       print(outcomeCounts(report));
       if (report.failures.length > 0) process.exitCode = errorTable.instrument.exit;
       if (report.stopped) process.exitCode = errorTable.interrupted.exit;
@@ -336,20 +335,20 @@ program
   .requiredOption('--out <folder>', "the model's folder")
   .action((options: { dataset: string; out: string }) =>
     run({}, async (kval) => {
-      const stages = new Map<string, ReturnType<typeof openProgress>>();
+      const stages = new Map<string, ReturnType<typeof progressLine>>();
       await kval
         .finetune({
           datasetFolder: options.dataset,
           outFolder: options.out,
           signal: stop.signal,
           onProgress: ({ stage, done, total }) => {
-            const line = stages.get(stage) ?? openProgress(stage);
+            const line = stages.get(stage) ?? progressLine(stage);
             stages.set(stage, line);
             line.update(done, total);
           },
         })
         .finally(() => {
-          for (const line of stages.values()) line.close();
+          for (const line of stages.values()) line.stop();
         });
       print(`the model and its card are in ${resolve(options.out)}`);
     }),
@@ -398,7 +397,7 @@ program
   .addOption(storeOption())
   .action((options) =>
     run(options, async (kval) => {
-      const progress = openProgress('kernels');
+      const progress = progressLine('kernels');
       const { report, files } = await kval
         .report({
           dataset: options.dataset,
@@ -410,7 +409,7 @@ program
           signal: stop.signal,
           onProgress: (done, total) => progress.update(done, total),
         })
-        .finally(() => progress.close());
+        .finally(() => progress.stop());
       print(renderTerminal(report, { colour: process.stdout.isTTY === true }));
       print(`report: ${files.html}`);
     }),
