@@ -57,7 +57,8 @@ function onCurve(curve: HeadCalibration['curve'], score: number): number {
   }
   const [from, to] = [scores[low] ?? 0, scores[high] ?? 0];
   const share = to === from ? 0 : (score - from) / (to - from);
-  return (probabilities[low] ?? 0) * (1 - share) + (probabilities[high] ?? 0) * share;
+  const below = probabilities[low] ?? 0;
+  return below + ((probabilities[high] ?? 0) - below) * share;
 }
 
 export function logistic(score: number): number {
@@ -92,10 +93,15 @@ function isotonic(scores: readonly number[], truths: readonly boolean[]): HeadCa
       before = blocks.at(-2);
     }
   }
+  // Half a row of each class keeps short blocks from certainty; the running maximum keeps the steps rising after that.
+  let highest = 0;
   return {
     kind: 'isotonic',
     scores: blocks.map((block) => block.scoreSum / block.rows),
-    probabilities: blocks.map((block) => (block.sum + 0.5) / (block.rows + 1)),
+    probabilities: blocks.map((block) => {
+      highest = Math.max(highest, (block.sum + 0.5) / (block.rows + 1));
+      return highest;
+    }),
   };
 }
 

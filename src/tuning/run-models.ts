@@ -18,13 +18,14 @@ export async function runModels(
   command: readonly string[],
   options: {
     readonly python: string;
-    readonly modelsFolder: string;
+    readonly environment: Readonly<Record<string, string>>;
     readonly signal?: AbortSignal;
     readonly onProgress?: (progress: TrainProgress) => void;
   },
 ): Promise<void> {
   const child = execa(options.python, ['-m', 'kval_models', ...command], {
-    env: { PYTHONPATH: options.modelsFolder, PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' },
+    env: { ...options.environment, PYTHONUNBUFFERED: '1' },
+    extendEnv: false,
     stdin: 'ignore',
     reject: false,
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),

@@ -17,9 +17,9 @@ import { runModels, type TrainProgress } from './run-models.js';
 export interface TrainOptions {
   readonly datasetFolder: string;
   readonly outFolder: string;
-  /** The Python that has LightGBM, and the folder that holds `kval_models`. */
+  /** A Python that has LightGBM, and what it gets as environment: `PYTHONPATH` must lead to `kval_models`. */
   readonly python: string;
-  readonly modelsFolder: string;
+  readonly environment: Readonly<Record<string, string>>;
   readonly kvalVersion: string;
   readonly seed?: number;
   readonly signal?: AbortSignal;

@@ -1,0 +1,139 @@
+"""The trainer of the embedded simulator, on feature files made here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pytest
+from kval_models.__main__ import main
+from kval_models.embedded import train_embedded
+from kval_models.forest import export_forest
+from kval_models.matrix import Matrix, MatrixError, read_matrix
+
+NAMES = ["signal", "noise", "device", "sometimes"]
+GRAM_COLUMNS = 64
+
+
+def write_matrix(path: Path, rows: int = 160, *, executed: bool = True, train: int | None = None) -> Path:
+    """`signal` decides whether a row compiles, hashed column 5 whether it is correct."""
+    random = np.random.default_rng(3)
+    parsed = random.normal(size=(rows, len(NAMES))).astype("<f4")
+    parsed[random.random(rows) < 0.5, 3] = np.nan
+    compiled = (parsed[:, 0] > -0.3).astype(int)
+    right = random.random(rows) < 0.5
+    columns = np.where(right, 5, 6).astype("<u4")
+    correct = [int(ok) if built else 0 for built, ok in zip(compiled, right, strict=True)]
+    header = {
+        "format": "kval-features",
+        "featureVersion": "v",
+        "dataset": "d",
+        "names": NAMES,
+        "gramColumns": GRAM_COLUMNS,
+        "rows": rows,
+        "nonzero": rows,
+        "split": ["train" if train is None or row < train else "test" for row in range(rows)],
+        "group": [row % 20 for row in range(rows)],
+        "compiled": compiled.tolist(),
+        "correct": correct if executed else [None if built else 0 for built in compiled],
+        "logRuntimeMs": [float(parsed[row, 1]) if executed and correct[row] else None for row in range(rows)],
+    }
+    arrays = [parsed, np.arange(rows + 1, dtype="<u4"), columns, np.ones(rows, dtype="<f4")]
+    path.write_bytes(json.dumps(header).encode() + b"\n" + b"".join(array.tobytes() for array in arrays))
+    return path
+
+
+def train(matrix: Matrix, out: Path) -> dict[str, object]:
+    lines: list[dict[str, object]] = []
+    train_embedded(matrix, out, seed=1, progress=lines.append)
+    assert lines[-1]["done"] == lines[-1]["total"] == len(lines)
+    model = json.loads((out / "model.json").read_text(encoding="utf-8"))
+    assert isinstance(model, dict)
+    return model
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    matrix = read_matrix(write_matrix(tmp_path / "m.bin", 30, train=20))
+    assert matrix.parsed.shape == (30, len(NAMES))
+    assert matrix.train.sum() == 20
+    assert matrix.grams.shape == (30, GRAM_COLUMNS)
+    assert set(matrix.grams.indices.tolist()) == {5, 6}
+
+
+@pytest.mark.parametrize("keep", [0, 20, 4000])
+def test_refuses_a_damaged_file(tmp_path: Path, keep: int) -> None:
+    path = write_matrix(tmp_path / "m.bin")
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(MatrixError):
+        read_matrix(path)
+
+
+def test_trains_every_head_from_the_training_split_alone(tmp_path: Path) -> None:
+    model = train(read_matrix(write_matrix(tmp_path / "m.bin", 240, train=200)), tmp_path / "out")
+    heads = model["heads"]
+    assert isinstance(heads, dict)
+    assert 5 in model["grams"] or 6 in model["grams"]  # type: ignore[operator]
+    assert all(heads[name] is not None for name in ("compiled", "correct", "runtime"))
+    assert NAMES.index("device") not in heads["compiled"]["linear"]["columns"]
+    assert NAMES.index("sometimes") not in heads["compiled"]["linear"]["columns"]
+    assert heads["runtime"]["low"]["base"] <= 0 <= heads["runtime"]["high"]["base"]
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
+    assert max(scores["compiled"]["rows"]) < 200
+    assert len(scores["compiled"]["rows"]) == 200
+    assert len(scores["correct"]["rows"]) < 200
+
+
+def test_leaves_out_heads_without_labels(tmp_path: Path) -> None:
+    model = train(read_matrix(write_matrix(tmp_path / "m.bin", executed=False)), tmp_path / "out")
+    heads = model["heads"]
+    assert isinstance(heads, dict)
+    assert heads["compiled"] is not None and heads["correct"] is None and heads["runtime"] is None
+
+
+def test_answers_with_the_prior_where_one_class_is_missing(tmp_path: Path) -> None:
+    matrix = read_matrix(write_matrix(tmp_path / "m.bin"))
+    everything = Matrix(**{**vars(matrix), "compiled": np.ones(len(matrix.compiled))})
+    heads = train(everything, tmp_path / "out")["heads"]
+    assert isinstance(heads, dict)
+    assert heads["compiled"]["linear"] is None
+    assert heads["compiled"]["trees"]["roots"] == []
+    assert heads["compiled"]["trees"]["base"] > 4
+
+
+def test_command_reports_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_matrix(tmp_path / "m.bin", 40, train=4)
+    assert main(["train-embedded", "--matrix", str(path), "--out", str(tmp_path / "out")]) == 2
+    line = json.loads(capsys.readouterr().out)
+    assert line["type"] == "error" and "4 rows" in line["message"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_exported_trees_predict_what_lightgbm_predicts() -> None:
+    random = np.random.default_rng(5)
+    values = random.normal(size=(300, 3))
+    values[random.random(300) < 0.3, 1] = np.nan
+    truth = (np.nan_to_num(values[:, 1], nan=1.0) + values[:, 0] > 0).astype(float)
+    booster = lightgbm.train(
+        {"objective": "binary", "num_leaves": 7, "verbose": -1, "num_threads": 1}, lightgbm.Dataset(values, truth), 20
+    )
+    forest = export_forest(booster)
+    assert isinstance(forest, dict)
+    expected = booster.predict(values, raw_score=True)
+    assert [evaluate(forest, row) for row in values.tolist()] == pytest.approx(list(expected))
+
+
+def evaluate(forest: Mapping[str, object], row: list[float]) -> float:
+    arrays: dict[str, list[float]] = {key: value for key, value in forest.items() if isinstance(value, list)}
+    total = 0.0
+    for root in arrays["roots"]:
+        node = int(root)
+        while node >= 0:
+            value, missing = row[int(arrays["feature"][node])], arrays["missing"][node]
+            unknown = value != value
+            left = missing == 1 if unknown and missing else (0.0 if unknown else value) <= arrays["threshold"][node]
+            node = int(arrays["left"][node] if left else arrays["right"][node])
+        total += arrays["leaves"][-1 - node]
+    return total
