@@ -9,7 +9,8 @@ import { candidateFormats } from './import/candidates.js';
 import { Kval, type Mode } from './kval.js';
 import { exportLabels, importLabels } from './labels/exchange.js';
 import { selectProblems } from './labels/select.js';
-import { describeImport, describeLabel, describeVerdict, outcomeCounts, progressLine, table } from './print.js';
+import { describeImport, describeLabel, describeVerdict, outcomeCounts, table } from './print.js';
+import { openProgress } from './progress.js';
 import { quickstart } from './quickstart.js';
 import { renderTerminal } from './report/render-terminal.js';
 
@@ -154,7 +155,7 @@ program
     run(options, async (kval) => {
       const model = options.model ?? kval.config.endpoint.model;
       if (model === null) throw new KvalError('usage', 'which model? Name it with --model or KVAL_ENDPOINT_MODEL');
-      const progress = progressLine('samples');
+      const progress = openProgress('samples');
       const done = await kval
         .generate({
           problems: selectProblems(await kval.store(), options.problems),
@@ -171,7 +172,7 @@ program
           signal: stop.signal,
           onProgress: ({ done, total }) => progress.update(done, total),
         })
-        .finally(() => progress.stop());
+        .finally(() => progress.close());
       const { kept, written, withoutCode, failed, usage, failures } = done;
       for (const { problemId, sample, message } of failures) print(`${problemId} sample ${sample}: ${message}`);
       print(`${written} written, ${kept} kept from before, ${withoutCode} answers without code, ${failed} failed`);
@@ -200,7 +201,7 @@ program
   .addOption(storeOption())
   .action((options) =>
     run(options, async (kval) => {
-      const progress = progressLine('kernels');
+      const progress = openProgress('kernels');
       const report = await kval
         .label({
           problems: options.problems,
@@ -213,7 +214,7 @@ program
           signal: stop.signal,
           onProgress: ({ done, total }) => progress.update(done, total),
         })
-        .finally(() => progress.stop());
+        .finally(() => progress.close());
       print(outcomeCounts(report));
       if (report.failures.length > 0) process.exitCode = errorTable.instrument.exit;
       if (report.stopped) process.exitCode = errorTable.interrupted.exit;
@@ -335,20 +336,20 @@ program
   .requiredOption('--out <folder>', "the model's folder")
   .action((options: { dataset: string; out: string }) =>
     run({}, async (kval) => {
-      const stages = new Map<string, ReturnType<typeof progressLine>>();
+      const stages = new Map<string, ReturnType<typeof openProgress>>();
       await kval
         .finetune({
           datasetFolder: options.dataset,
           outFolder: options.out,
           signal: stop.signal,
           onProgress: ({ stage, done, total }) => {
-            const line = stages.get(stage) ?? progressLine(stage);
+            const line = stages.get(stage) ?? openProgress(stage);
             stages.set(stage, line);
             line.update(done, total);
           },
         })
         .finally(() => {
-          for (const line of stages.values()) line.stop();
+          for (const line of stages.values()) line.close();
         });
       print(`the model and its card are in ${resolve(options.out)}`);
     }),
@@ -397,7 +398,7 @@ program
   .addOption(storeOption())
   .action((options) =>
     run(options, async (kval) => {
-      const progress = progressLine('kernels');
+      const progress = openProgress('kernels');
       const { report, files } = await kval
         .report({
           dataset: options.dataset,
@@ -409,7 +410,7 @@ program
           signal: stop.signal,
           onProgress: (done, total) => progress.update(done, total),
         })
-        .finally(() => progress.stop());
+        .finally(() => progress.close());
       print(renderTerminal(report, { colour: process.stdout.isTTY === true }));
       print(`report: ${files.html}`);
     }),

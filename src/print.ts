@@ -2,7 +2,6 @@ import Table from 'cli-table3';
 import type { ImportReport } from './import/report.js';
 import type { CollectReport } from './labels/collect.js';
 import type { Label } from './labels/label.js';
-import { type ProgressLine, showProgress } from './labels/progress.js';
 import { type BuildRecord, type Outcome, outcomeStatuses, type Verdict } from './verdict.js';
 
 /** What the command line says: tables, verdicts and counts as text. */
@@ -18,18 +17,6 @@ export function table(
   });
   made.push(...rows.map((row) => [...row]));
   return made.toString();
-}
-
-/** A progress line that appears with the first news of how much there is to do. */
-export function progressLine(what: string): { update(done: number, total: number): void; stop(): void } {
-  let line: ProgressLine | undefined;
-  return {
-    update(done, total) {
-      line ??= showProgress({ what, total });
-      line.update(done);
-    },
-    stop: () => line?.stop(),
-  };
 }
 
 export function describeImport(
@@ -157,7 +144,7 @@ function describeBuild(build: BuildRecord | null): string[] {
     `build:      ${name}, ${path} path${cached ? ', from the cache' : ''}, ${(durationMs / 1_000).toFixed(2)} s`,
     ...kernels.map(
       (kernel) =>
-        `  ${kernel.name} (${kernel.arch}): ${kernel.registers ?? '?'} registers, ${kernel.sharedBytes} bytes shared, ${kernel.spillStoreBytes} bytes spilled`,
+        `  ${kernel.name} (${kernel.arch}): ${kernel.registers ?? '?'} registers, ${kernel.sharedBytes ?? '?'} bytes shared, ${kernel.spillStoreBytes ?? '?'} bytes spilled`,
     ),
   ]);
 }

@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path';
 import { settingsSchema } from './candidate.js';
 import type { Kval } from './kval.js';
-import { outcomeCounts, progressLine } from './print.js';
+import { outcomeCounts } from './print.js';
+import { openProgress } from './progress.js';
 import { renderTerminal } from './report/render-terminal.js';
 
 /**
@@ -31,7 +32,7 @@ export async function quickstart(
   say(`${counts.added + counts.already} sample kernels for the starter problems`);
 
   stage(2, `labelling them with the real validator (nvcc ${hello.nvcc ?? '?'}, torch ${hello.torch ?? '?'})`);
-  const labelling = progressLine('kernels');
+  const labelling = openProgress('kernels');
   const labels = await kval
     .label({
       problems: 'starter',
@@ -44,7 +45,7 @@ export async function quickstart(
       signal,
       onProgress: ({ done, total }) => labelling.update(done, total),
     })
-    .finally(() => labelling.stop());
+    .finally(() => labelling.close());
   print(outcomeCounts(labels));
   signal.throwIfAborted();
 

@@ -94,11 +94,11 @@ export const kernelResourcesSchema = z.object({
   name: z.string(),
   arch: z.string(),
   registers: z.int().nullable(),
-  sharedBytes: z.int(),
-  constantBytes: z.int(),
-  stackBytes: z.int(),
-  spillStoreBytes: z.int(),
-  spillLoadBytes: z.int(),
+  sharedBytes: z.int().nullable(),
+  constantBytes: z.int().nullable(),
+  stackBytes: z.int().nullable(),
+  spillStoreBytes: z.int().nullable(),
+  spillLoadBytes: z.int().nullable(),
 });
 
 export const extensionSchema = z.object({
