@@ -17,7 +17,7 @@ import linecache
 import sys
 import types
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -99,6 +99,8 @@ def probe_candidate(
         Interrupted: `stop` said so. Whatever `build` raises.
     """
 
+    _preload()
+
     def serve(request: Json) -> Json:
         return build(read_request(request)).to_json()
 
@@ -123,6 +125,18 @@ def probe_candidate(
         used_module=said.get("usedModule") is True,
         problem_broken=_text(said.get("problemBroken")),
     )
+
+
+@functools.cache
+def _preload() -> None:
+    """What nearly every probe needs, imported once before the fork: it would take each child seconds.
+
+    None of it touches a GPU, which a process that forks must not.
+    """
+    with suppress(ImportError):  # a child says so better
+        import torch._refs
+        import torch.fx.experimental.symbolic_shapes
+        import torch.utils.cpp_extension  # noqa: F401
 
 
 def install_recorders(
@@ -327,7 +341,7 @@ def _forward(instance: Any, inputs: Callable[[], list[Any]]) -> None:
 
 def _needs_device(error: BaseException) -> bool:
     """Whether an error comes from a GPU that is not there, or from tensors without values."""
-    text = f"{type(error).__name__}: {error}".lower()
+    text = f"{type(error).__name__}: {_message(error)}".lower()
     signs = ("meta", "nvidia driver", "no cuda gpus", "cuda driver", "not compiled with cuda", "cuda error", "fake")
     return any(sign in text for sign in signs) or isinstance(error, NotImplementedError)
 
