@@ -32,7 +32,7 @@ export function createSimulatedValidator(options: { readonly simulator: Simulato
     }
   };
   return {
-    name: `simulated:${simulator.engine}`,
+    name: `simulated:${simulator.engine}:${simulator.model}`,
     simulator,
     predict,
     validate: (job, wanted) => predict(job, wanted?.signal === undefined ? {} : { signal: wanted.signal }),

@@ -5,52 +5,8 @@ import { makeProblem } from '../../src/problem.js';
 import { confidenceOf, type Prediction, type PredictOptions, type Simulator } from '../../src/simulator/simulator.js';
 import { createHybridValidator, type HybridOptions } from '../../src/validator/hybrid.js';
 import { createSimulatedValidator } from '../../src/validator/simulated.js';
-import type { Validator } from '../../src/validator/validator.js';
-import { type Measured, measuredSchema, type Outcome, predictedSchema } from '../../src/verdict.js';
-
-/** Answers as it was recorded: kernels whose text says `broken` do not compile, the others are correct. */
-class Recorded implements Validator<Measured> {
-  readonly name = 'recorded';
-  readonly asked: Job[] = [];
-  closed = 0;
-
-  async validate(job: Job): Promise<Measured> {
-    this.asked.push(job);
-    return measuredSchema.parse({
-      kind: 'measured',
-      fidelity: job.settings.device === 'none' ? 'built' : 'measured',
-      jobKey: jobKey(job),
-      outcome: outcomeOf(job),
-      build: null,
-      execution: null,
-      provenance: {
-        harness: '0.0.0',
-        python: '3.11.0',
-        torch: null,
-        cuda: null,
-        nvcc: null,
-        gxx: null,
-        device: null,
-        driver: null,
-        arch: 'sm_90',
-        startedAt: '2026-01-01T00:00:00Z',
-        durationMs: 1,
-      },
-    });
-  }
-
-  async close(): Promise<void> {
-    this.closed += 1;
-  }
-}
-
-function outcomeOf(job: Job): Outcome {
-  if (job.candidate.source.includes('broken')) {
-    return { status: 'compile-error', stage: 'nvcc', message: 'broken', diagnostics: [] };
-  }
-  if (job.settings.device === 'none') return { status: 'built' };
-  return { status: 'correct', timing: null, maxAbsError: 0, maxRelError: 0 };
-}
+import { predictedSchema } from '../../src/verdict.js';
+import { Recorded } from './recorded.js';
 
 /** Says what it is told to say; what it was asked is kept. */
 class Scripted implements Simulator {
