@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Job, jobKey } from '../candidate.js';
 import { type Config, childEnvironment } from '../config.js';
+import { KvalError } from '../errors.js';
 import type { Measured, Provenance } from '../verdict.js';
 import { type Answer, openPool, type PoolOptions, type WorkerPool } from '../worker/pool.js';
 import { build, execute, type Progress } from '../worker/protocol.js';
@@ -24,13 +25,18 @@ export interface RealValidator extends Validator<Measured> {
 export function createRealValidator(options: RealOptions): RealValidator {
   const { config } = options;
   const pool = options.pool ?? openHarness(config);
+  let closed = false;
   return {
     name: 'real',
     pool,
     // One more than there are builders: while one is executed, all builders build.
     concurrency: pool.builders + 1,
-    validate: (job, { signal } = {}) => measure(pool, job, options, signal),
+    validate: async (job, { signal } = {}) => {
+      if (closed) throw new KvalError('usage', 'this validator is closed');
+      return measure(pool, job, options, signal);
+    },
     close: async () => {
+      closed = true;
       if (options.pool === undefined) await pool.close();
     },
   };

@@ -12,7 +12,7 @@ export function fixtureCommand(name: string, ...args: string[]): [string, ...str
 }
 
 export const fixtureEnvironment = {
-  PATH: process.env['PATH'] ?? '',
+  PATH: process.env.PATH ?? '',
   PYTHONUNBUFFERED: '1',
   PYTHONDONTWRITEBYTECODE: '1',
 };

@@ -50,7 +50,7 @@ test('a worker that dies is replaced, and the question asked once more', async (
 test('a candidate that kills two workers is named, and the next one finds a worker', async () => {
   const pool = open({ builders: 1 });
   await expect(ask(pool, 'dies')).rejects.toEqual(
-    error('worker-died', /^candidate "dies": build worker 1[^]*SIGKILL[^]*Killed/),
+    error('worker-died', /^candidate "dies": build worker 1[\s\S]*SIGKILL[\s\S]*Killed/),
   );
   expect((await ask(pool, 'x')).result.outcome.status).toBe('built');
 });

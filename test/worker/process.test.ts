@@ -53,7 +53,7 @@ test('a worker that never answers is killed after the time limit', async () => {
 
 test('a worker that says no hello is killed, and what it wrote is told', async () => {
   await expect(start('says_nothing', { helloTimeoutMs: 500 })).rejects.toEqual(
-    error('worker-died', /said nothing for 500 ms[^]*loading the world/),
+    error('worker-died', /said nothing for 500 ms[\s\S]*loading the world/),
   );
 });
 
@@ -62,7 +62,7 @@ test('a worker that dies midway is reported with its last words and its log', as
   const worker = await startWorker(options);
   const heard: Progress[] = [];
   await expect(worker.call(build, buildParams, { onProgress: (progress) => heard.push(progress) })).rejects.toEqual(
-    error('worker-died', /was killed by SIGKILL[^]*last words[^]*log: /),
+    error('worker-died', /was killed by SIGKILL[\s\S]*last words[\s\S]*log: /),
   );
   expect(heard).toHaveLength(1);
   const [log] = readdirSync(options.logFolder);
@@ -84,7 +84,7 @@ test.each([
 
 test.each([
   ['garbage', /no reply: "Using \/root/],
-  ['wrong_shape', /result of "build" is not what it should be[^]*status/],
+  ['wrong_shape', /result of "build" is not what it should be[\s\S]*status/],
   ['another_id', /answered request 4711, which nobody is waiting for/],
 ])('%s breaks the protocol and ends the worker', async (name, message) => {
   const worker = await start(name);
@@ -168,7 +168,7 @@ test('a module that is not there says so in the message', async () => {
 });
 
 test('the child sees only the environment that it is given', async () => {
-  expect(process.env['HOME']).toBeDefined();
+  expect(process.env.HOME).toBeDefined();
   const marker = join(testFolder(), 'seen');
   const script = `import os; open(${JSON.stringify(marker)}, 'w').write(' '.join(os.environ))`;
   await startWorker(fixtureOptions('none', { command: ['python3', '-c', script] })).catch(() => {});

@@ -19,7 +19,7 @@ const schemaFile = join(folder, 'schema.json');
 
 test('schema.json is what the declarations say', () => {
   const made = `${JSON.stringify(protocolJsonSchema(), null, 2)}\n`;
-  if (process.env['UPDATE_SCHEMA'] === '1') writeFileSync(schemaFile, made);
+  if (process.env.UPDATE_SCHEMA === '1') writeFileSync(schemaFile, made);
   expect(readFileSync(schemaFile, 'utf8'), 'update: UPDATE_SCHEMA=1 npx vitest run test/worker/protocol.test.ts').toBe(
     made,
   );
@@ -51,7 +51,7 @@ function checkLine(line: Record<string, unknown>, asked: Map<string, Method<unkn
     if (method === undefined) throw new Error(`unknown method ${request.method}`);
     expect(method.params.parse(request.params)).toEqual(request.params);
     asked.set(request.id, method);
-  } else if (line['type'] === 'hello') {
+  } else if (line.type === 'hello') {
     expect(helloSchema.parse(line)).toEqual(line);
   } else {
     const reply = replySchema.parse(line);
