@@ -21,6 +21,8 @@ from kval_harness.outcome import (
 from kval_harness.probe import import_candidate
 from kval_harness.protocol import Compat, ExecuteSettings, Precision
 
+torch.set_num_threads(1)  # OpenMP's threads do not survive a fork, and tests fork from this process
+
 LINEAR = """
 import torch
 import torch.nn as nn
