@@ -43,7 +43,7 @@ def fast_build(
     """
     say = progress or (lambda message: None)
     prepared = prepare(toolchain, cache_folder, stop)
-    reason = must_decline(spec, toolchain, prepared.operators)
+    reason = must_decline(spec, prepared)
     if reason is not None:
         return Attempt(None, None, declined=reason)
     try:
@@ -55,14 +55,14 @@ def fast_build(
     steps, diagnostics = _compile(plan, folder, toolchain, deadline, stop)
     kernels = tuple(kernel for step in steps for kernel in parse_kernels(step.output))
     if not all(step.ok for step in steps):
-        return _ended(spec, prepared, plan, steps, kernels, diagnostics, limit_ms)
+        return _ended(spec, toolchain, prepared, steps, kernels, diagnostics, limit_ms)
     say("link")
     environment = toolchain.environment(folder)
     step = run_step("ld", plan.link, folder=folder, environment=environment, deadline=deadline, stop=stop)
     steps.append(step)
     diagnostics += parse_diagnostics(step.output, tool="ld", sources=[work.source for work in plan.compilations])
     if not step.ok:
-        return _ended(spec, prepared, plan, steps, kernels, diagnostics, limit_ms)
+        return _ended(spec, toolchain, prepared, steps, kernels, diagnostics, limit_ms)
     return Attempt(plan.library, None, tuple(steps), kernels, tuple(diagnostics))
 
 
@@ -75,7 +75,7 @@ def fast_plan(spec: ExtensionSpec, toolchain: Toolchain, folder: Path, prepared:
     torch = {str(path) for path in toolchain.torch_includes}
     compilations = []
     for work in stock.compilations:
-        first = _generated(spec, work, toolchain, folder, prepared)
+        first = _generated(spec, work, folder, prepared)
         command = _without_includes(work.command, torch | {str(toolchain.python_include)})
         place = command.index("-c")
         ours = [word for path in (*first, INCLUDE, prepared.real) for word in ("-isystem", str(path))]
@@ -91,9 +91,7 @@ def fast_plan(spec: ExtensionSpec, toolchain: Toolchain, folder: Path, prepared:
     return Plan(tuple(compilations), tuple(link), stock.library)
 
 
-def _generated(
-    spec: ExtensionSpec, work: Compilation, toolchain: Toolchain, folder: Path, prepared: Prepared
-) -> list[Path]:
+def _generated(spec: ExtensionSpec, work: Compilation, folder: Path, prepared: Prepared) -> list[Path]:
     """The include folders with the part of the shim that depends on the candidate."""
     text = "\n".join([work.source.text, *(text for _, text in spec.headers)])
     binds = BINDING.search(text) is not None
@@ -102,7 +100,7 @@ def _generated(
         return [prepared.precompiled, prepared.bindings]
     place = folder / f"shim-{work.object_file.stem}"
     (place / "kval").mkdir(parents=True)
-    demand = demand_of(text, prepared.operators, str(toolchain.torch_root / "include"), binds=binds)
+    demand = demand_of(text, prepared.operators, prepared.vocabulary.late, binds=binds)
     for name, content in demand.files().items():
         (place / "kval" / name).write_text(content, encoding="utf-8", errors="replace")
     return [place]
@@ -152,8 +150,8 @@ def _compile(
 
 def _ended(
     spec: ExtensionSpec,
+    toolchain: Toolchain,
     prepared: Prepared,
-    plan: Plan,
     steps: list[Step],
     kernels: tuple[KernelUse, ...],
     diagnostics: list[Diagnostic],
@@ -162,7 +160,7 @@ def _ended(
     """A failed attempt: the verdict where torch's headers would give it too, else declined."""
     if any(step.timed_out for step in steps):
         return Attempt(None, Timeout("build", limit_ms), tuple(steps), kernels, tuple(diagnostics))
-    judged = judge(spec, plan, steps, diagnostics, prepared.operators)
+    judged = judge(spec, toolchain, steps, diagnostics, prepared)
     if isinstance(judged, str):
         return Attempt(None, None, tuple(steps), kernels, tuple(diagnostics), declined=judged)
     return Attempt(None, judged, tuple(steps), kernels, tuple(diagnostics))

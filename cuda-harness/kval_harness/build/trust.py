@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
-from kval_harness.build.shim.operators import Operators
-from kval_harness.build.spec import ExtensionSpec
+from kval_harness.build.diagnostics import summary
+from kval_harness.build.rules import without_comments
+from kval_harness.build.shim.operators import WORD
+from kval_harness.build.shim.prepare import Prepared
+from kval_harness.build.spec import ExtensionSpec, SourceFile
 from kval_harness.build.steps import Step
-from kval_harness.build.stock import Plan
 from kval_harness.build.toolchain import Toolchain
 from kval_harness.outcome import CompileError, Diagnostic
 
@@ -29,7 +33,41 @@ HARMLESS_NVCC_FLAG = re.compile(
 HARMLESS_LINK_FLAG = re.compile(r"-l[\w.+-]+|-L\S+|-Wl,-rpath,\S+|-Wl,--no-as-needed|-s")
 
 
-def must_decline(spec: ExtensionSpec, toolchain: Toolchain, operators: Operators) -> str | None:
+# Headers whose whole content every candidate has anyway; with any other of torch's, its words would have to be known.
+STARTING = frozenset(("torch/extension.h", "torch/types.h", "ATen/ATen.h", "torch/torch.h", "torch/all.h"))
+INCLUDE_LINE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.MULTILINE)
+TORCH_HEADER = re.compile(r"^(?:torch|ATen|c10|caffe2|pybind11)/|^Python\.h$")
+FOREIGN_NAMESPACE = re.compile(r"\bnamespace\s+(?:torch|at|c10|std|pybind11|caffe2|cuda)\b(?!\s*=)")
+DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*(\w*)", re.MULTILINE)
+CALLED = re.compile(r"(?<![\w:.>])([A-Za-z_]\w*)\s*\(")
+
+# Complaints about a name that nobody declares.
+UNDECLARED = (
+    re.compile(r'^identifier "(?:[\w:]*::)?(\w+)" is undefined'),
+    re.compile(r'^(?:namespace|class|global scope)\b.* has no member "(\w+)"'),
+    re.compile(r"^[\u2018'`](?:[\w:]*::)?(\w+)[\u2019'] was not declared in this scope"),
+    re.compile(r"^[\u2018'`](\w+)[\u2019'] is not a member of"),
+    re.compile(r"^[\u2018'`](\w+)[\u2019'] does not name a type"),
+)
+MISSING_HEADER = re.compile(r'^cannot open source file "([^"]+)"|^([^:]+): No such file or directory')
+# Complaints about the form of the text alone.
+SYNTAX = re.compile(
+    r"^expected (?:an? |the )|^extra text after|^unrecognized token|^missing closing quote|^unterminated |^stray "
+    r"|^#(?:endif|else|elif)|^expected [\u2018'`\"]"
+)
+# Complaints about the candidate's own declarations.
+OWN = re.compile(
+    r"^function \"[^\"]+\" has already been defined|^[\u2018'`]?redefinition of|^redefinition of"
+    r"|^variable \"\w+\" has already been defined|^\"\w+\" has already been declared in the current scope"
+)
+TORCH_WORDS = re.compile(
+    r"\b(?:torch|at|c10|Tensor|scalar_t|Half|BFloat16|IntArrayRef|accessor|[A-Za-z]*PackedTensorAccessor\w*|auto)\b"
+    r"|\b(?:AT|TORCH|C10|CHECK)_\w+|\btemplate\b|<<<"
+)
+DEVICE_FUNCTION = re.compile(r"\b__(?:global|device)__\b[^;{}()]*\b[A-Za-z_]\w*\s*\([^{};]*\)\s*\{")
+
+
+def must_decline(spec: ExtensionSpec, prepared: Prepared) -> str | None:
     """Why the fast build must not take `spec` on, or None."""
     if spec.no_implicit_headers:
         return "no implicit headers"
@@ -37,8 +75,8 @@ def must_decline(spec: ExtensionSpec, toolchain: Toolchain, operators: Operators
         return "not a Python module"
     if spec.extra_include_paths:
         return "include paths of its own"
-    if not spec.builds_cuda() and any(source.path.endswith(".cu") for source in spec.files()):
-        return "CUDA files without CUDA"
+    if not spec.builds_cuda():
+        return "a build without CUDA"
     for flags, harmless in (
         (spec.extra_cflags, HARMLESS_FLAG),
         (spec.extra_cuda_cflags, HARMLESS_NVCC_FLAG),
@@ -47,16 +85,130 @@ def must_decline(spec: ExtensionSpec, toolchain: Toolchain, operators: Operators
         for flag in " ".join(flags).split():
             if not harmless.fullmatch(flag):
                 return f"the flag {flag}"
-    text = "\n".join([*(source.text for source in spec.files()), *(text for _, text in spec.headers)])
+    text = _own_text(spec)
     if re.search(r"kval|KVAL", text):
         return "a name of the shim's own"
+    plain = without_comments(text)
+    if found := FOREIGN_NAMESPACE.search(plain):
+        if not re.search(r"using\s+$", plain[: found.start()]):
+            return f"it adds to {found.group()}"
+    if re.search(r"##|\b__FILE__\b|\b__has_include\b|\bTORCH_VERSION\w*", plain):
+        return "text that the preprocessor would make"
+    for name in DIRECTIVE.findall(plain):
+        if name[0] in ("if", "elif", "pragma", "include_next", "import", "undef"):
+            if name[0] != "pragma" or name[1] not in ("unroll", "once", "GCC", "nv_diag_suppress", "nv_diagnostic"):
+                return f"the directive #{name[0]} {name[1]}".rstrip()
+        if name[0] in ("ifdef", "ifndef", "define") and name[1] in prepared.vocabulary.words:
+            return f"the directive #{name[0]} {name[1]}"
+    words = frozenset(WORD.findall(plain))
+    for kind, names in (("macro", prepared.vocabulary.macros), ("name", prepared.vocabulary.globals)):
+        shared = words & names
+        if shared:
+            return f"the {kind} {min(shared)}, which torch's headers have and the shim has not"
+    called = frozenset(CALLED.findall(plain)) & prepared.vocabulary.functions
+    if called:
+        return f"the function {min(called)}, which torch's headers have and the shim has not"
     return None
 
 
 def judge(
-    spec: ExtensionSpec, plan: Plan, steps: Sequence[Step], diagnostics: Sequence[Diagnostic], operators: Operators
+    spec: ExtensionSpec,
+    toolchain: Toolchain,
+    steps: Sequence[Step],
+    diagnostics: Sequence[Diagnostic],
+    prepared: Prepared,
 ) -> CompileError | str:
-    """The failure as a verdict, or why it cannot be trusted."""
+    """The failure as a verdict, where some complaint is one that torch's own headers must give too; else why not."""
     errors = [one for one in diagnostics if one.severity == "error"]
-    first = errors[0].message if errors else (steps[-1].output.strip()[:200] or "a compiler failed without a word")
-    return f"{errors[0].file if errors else ''}: {first}"
+    sources = {source.label: source for source in spec.files()}
+    for place, one in enumerate(errors):
+        first = all(before.tool != one.tool for before in errors[:place])
+        if _certain(one, first, spec, sources, toolchain, prepared):
+            stage = _stage(one)
+            own = tuple(error for error in errors if _stage(error) == stage)
+            return CompileError(stage, summary(own, ""), own)
+    said = errors[0] if errors else None
+    if said is None:
+        return "a compiler failed without a word: " + steps[-1].output.strip()[-200:]
+    return f"{said.file}{f':{said.line}' if said.line else ''}: {said.message}"
+
+
+def _own_text(spec: ExtensionSpec) -> str:
+    """All that the candidate wrote; where torch wrote the file's first and last lines, without them."""
+    if spec.kind == "load":
+        return "\n".join([*(text for _, text in spec.sources), *(text for _, text in spec.headers)])
+    return "\n".join([*spec.cpp_sources, *spec.cuda_sources, *(text for _, text in spec.headers)])
+
+
+def _stage(one: Diagnostic) -> Literal["nvcc", "g++", "link"]:
+    if one.tool == "ld":
+        return "link"
+    return "g++" if one.tool == "g++" else "nvcc"
+
+
+def _certain(
+    one: Diagnostic,
+    first: bool,
+    spec: ExtensionSpec,
+    sources: dict[str, SourceFile],
+    toolchain: Toolchain,
+    prepared: Prepared,
+) -> bool:
+    if one.tool == "ptxas":
+        return True  # by then the whole file has been accepted; what is left is the device code itself
+    if one.tool == "ld":
+        return "multiple definition" in one.message or one.message.startswith("cannot find -l")
+    source = sources.get(one.file)
+    if source is None or one.line is None:
+        return False
+    if missing := MISSING_HEADER.match(one.message):
+        return _nobody_has(missing.group(1) or missing.group(2), toolchain)
+    if not _starting_headers_only(_own_text(spec)):
+        return False
+    for pattern in UNDECLARED:
+        if undeclared := pattern.match(one.message):
+            return undeclared.group(1) not in prepared.vocabulary.words
+    if first and OWN.match(one.message):
+        return True
+    text = without_comments(source.text)
+    line = one.line + source.header_lines
+    if SYNTAX.match(one.message):
+        return first and _ordinary(text, line, prepared)
+    return _in_plain_device_code(text, line, prepared)
+
+
+def _nobody_has(header: str, toolchain: Toolchain) -> bool:
+    places = [*toolchain.torch_includes, toolchain.cuda_include, toolchain.cuda_include / "cccl", toolchain.python_include]
+    return not header.startswith("kval/") and not any((Path(place) / header).exists() for place in places)
+
+
+def _starting_headers_only(text: str) -> bool:
+    """Whether every header of torch's that the text includes is one whose words the vocabulary has."""
+    return all(name in STARTING or not TORCH_HEADER.match(name) for name in INCLUDE_LINE.findall(text))
+
+
+def _ordinary(text: str, line: int, prepared: Prepared) -> bool:
+    """Whether the lines up to a syntax error use torch's names only where the shim has them too."""
+    near = "\n".join(text.split("\n")[max(0, line - 3) : line])
+    unknown = {word for word in WORD.findall(near) if word in prepared.vocabulary.functions}
+    return not unknown and "AT_DISPATCH" not in near
+
+
+def _in_plain_device_code(text: str, line: int, prepared: Prepared) -> bool:
+    """Whether `line` lies in a `__global__` or `__device__` function that has nothing to do with torch."""
+    for match in DEVICE_FUNCTION.finditer(text):
+        end = _closing(text, match.end())
+        begin_line, end_line = text.count("\n", 0, match.start()) + 1, text.count("\n", 0, end) + 1
+        if begin_line <= line <= end_line:
+            before = text[: match.start()].rstrip()
+            return not TORCH_WORDS.search(text[match.start() : end]) and not before.endswith(">")
+    return False
+
+
+def _closing(text: str, start: int) -> int:
+    depth = 1
+    for place in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return place + 1
+    return len(text)

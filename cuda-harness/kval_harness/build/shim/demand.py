@@ -44,15 +44,14 @@ STANDARD: Mapping[str, tuple[str, ...]] = {
     "chrono": ("chrono",),
     "complex": ("complex",),
     "variant": ("variant", "visit", "monostate", "get_if", "holds_alternative"),
-    "random": ("mt19937", "random_device", "uniform_real_distribution", "normal_distribution"),
     "bitset": ("bitset",),
     "cstring": ("memcpy", "memset", "strcmp", "strlen", "strncpy", "memcmp", "memmove"),
     "cstdio": ("printf", "fprintf", "snprintf", "stderr", "stdout", "puts", "FILE"),
     "cstdlib": ("malloc", "free", "abort", "exit", "getenv", "atoi", "rand", "srand", "abs"),
     "cmath": ("cmath",),
     "cassert": ("assert",),
+    "cfloat": ("FLT_MAX", "FLT_MIN", "FLT_EPSILON", "DBL_MAX", "DBL_MIN", "DBL_EPSILON"),
     "climits": ("INT_MAX", "INT_MIN", "UINT_MAX", "LONG_MAX", "LLONG_MAX"),
-    "cinttypes": ("PRId64", "PRIu64"),
     "exception": ("exception", "exception_ptr", "current_exception", "terminate"),
     "typeinfo": ("typeid", "type_info"),
     "vector": ("vector",),
@@ -72,13 +71,16 @@ class Demand:
         return {"demand.h": self.demand, "methods.inc": self.methods, "functions.inc": self.functions}
 
 
-def demand_of(text: str, operators: Operators, torch_include: str, *, binds: bool) -> Demand:
+def demand_of(text: str, operators: Operators, late: frozenset[str], *, binds: bool) -> Demand:
     """What `text` (one translation unit with all that it includes of the candidate's own) can need."""
     words = frozenset(WORD.findall(text))
     methods = operators.methods_text(words)
     functions = operators.functions_text(words)
     flags = []
     standard = [header for header, names in STANDARD.items() if not words.isdisjoint(names)]
+    listed = {name for names in STANDARD.values() for name in names}
+    if not words.isdisjoint(late - listed):  # some other name of a standard header: all of them, as torch has
+        standard = list(STANDARD)
     generated = methods + functions
     if "vector" in standard or "::std::vector" in generated or "vec" in words:
         flags.append("KVAL_VECTOR")
@@ -87,24 +89,29 @@ def demand_of(text: str, operators: Operators, torch_include: str, *, binds: boo
         flags.append("KVAL_STRING")
     if re.search(r"\w*accessor", text, re.IGNORECASE):
         flags.append("KVAL_ACCESSOR")
-    if "KVAL_HALF" not in flags and re.search(r"c10::Half|at::Half|torch::Half|BFloat16|_HALF|AT_DISPATCH", text):
+    if re.search(r"c10::Half|at::Half|torch::Half|BFloat16|_HALF|AT_DISPATCH", text):
         flags.append("KVAL_HALF")
     if "AT_DISPATCH" in text:
         flags.append("KVAL_DISPATCH")
     if binds:
         flags.append("KVAL_BIND")
     flags.append("KVAL_OPERATORS")
-    return _demand(flags, standard, methods, functions, torch_include)
+    return _demand(flags, standard, methods, functions)
 
 
-def bindings_only(operators: Operators, torch_include: str) -> Demand:
+def bindings_only(operators: Operators) -> Demand:
     """What a file that only declares and binds functions can need, for a header that is compiled once."""
     flags = ["KVAL_VECTOR", "KVAL_STRING", "KVAL_BIND", "KVAL_OPERATORS", "KVAL_ACCESSOR", "KVAL_HALF", "KVAL_DISPATCH"]
     methods, functions = operators.methods_text(frozenset()), operators.functions_text(frozenset())
-    return _demand(flags, list(STANDARD), methods, functions, torch_include)
+    return _demand(flags, list(STANDARD), methods, functions)
 
 
-def _demand(flags: list[str], standard: list[str], methods: str, functions: str, torch_include: str) -> Demand:
-    lines = ["#pragma once", *(f"#define {flag}" for flag in flags), f"#define KVAL_TORCH {torch_include}"]
+def least(operators: Operators) -> Demand:
+    """The shim for a text that names nothing of it."""
+    return _demand([], [], operators.methods_text(frozenset()), operators.functions_text(frozenset()))
+
+
+def _demand(flags: list[str], standard: list[str], methods: str, functions: str) -> Demand:
+    lines = ["#pragma once", *(f"#define {flag}" for flag in flags)]
     lines += [f"#include <{header}>" for header in standard]
     return Demand("\n".join([*lines, ""]), methods, functions)

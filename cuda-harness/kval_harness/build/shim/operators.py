@@ -30,7 +30,7 @@ OPERATOR_FUNCTIONS = ("empty_like",)
 WORD = re.compile(r"[A-Za-z_]\w*")
 CALL = re.compile(r"at::_ops::(\w+)::call")
 # Types that the shim only declares. An operator that takes one cannot be given a body, but its overload stays visible.
-OPAQUE = re.compile(r"at::(?:Storage|Stream)\b|c10::(?:Storage|Stream|SymBool)\b|c10::List<|at::IOptTensorListRef")
+OPAQUE = re.compile(r"at::(?:Storage|Stream)\b|TensorDataContainer|c10::(?:Storage|Stream|SymBool)\b|c10::List<|at::IOptTensorListRef")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Operators:
         methods = [body for _, body in self._methods(words) if not OPAQUE.search(body)]
         wanted = None if words is None else words | set(OPERATOR_FUNCTIONS)
         functions = [_closed(text) for name in _among(self.functions, wanted) for text in self.functions[name]]
-        factories = [text for name in _among(self.factories, words) for text in self.factories[name]]
+        factories = [_closed(text) for name in _among(self.factories, words) for text in self.factories[name]]
         bodies = "\n".join([*methods, *functions, *factories])
         needed = dict.fromkeys(match for match in CALL.findall(bodies))
         calls = [self.calls[name] for name in needed if name in self.calls]

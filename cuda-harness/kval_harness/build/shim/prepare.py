@@ -16,9 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kval_harness.build.shim.demand import bindings_only
+from kval_harness.build.shim.demand import Demand, bindings_only, least
 from kval_harness.build.shim.operators import INDEX_VERSION, Operators, load_operators
+from kval_harness.build.shim.vocabulary import Names, Vocabulary, macro_names, names_of, vocabulary
 from kval_harness.build.steps import instrument_error, run_step
+from kval_harness.build.stock import NVCC_FLAGS
 from kval_harness.build.toolchain import Toolchain
 from kval_harness.outcome import InstrumentError
 
@@ -45,6 +47,10 @@ REAL_HEADERS = (
     "torch/headeronly/util/bit_cast.h",
     "torch/headeronly/util/floating_point_utils.h",
 )
+PARTS = ("bindings", "least")
+STARTING_HEADERS = "".join(
+    f"#include <{name}>\n" for name in ("torch/types.h", "cuda.h", "cuda_runtime.h", "torch/extension.h")
+)
 PREPARE_LIMIT_S = 300.0
 
 
@@ -59,6 +65,7 @@ class Prepared:
     real: Path
     stubs: Path
     operators: Operators
+    vocabulary: Vocabulary
 
 
 _prepared: dict[Path, Prepared] = {}
@@ -89,7 +96,8 @@ def prepare(toolchain: Toolchain, cache_folder: Path, stop: Callable[[], bool] |
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     folders = [place / name for name in ("precompiled", "bindings", "real", "stubs")]
-    made = Prepared(place / "runtime.o", *folders, operators)
+    words = Vocabulary.from_json(json.loads((place / "vocabulary.json").read_text(encoding="utf-8")))
+    made = Prepared(place / "runtime.o", *folders, operators, words)
     _prepared[place] = made
     return made
 
@@ -111,11 +119,8 @@ def _key(toolchain: Toolchain) -> str:
 
 def _make(toolchain: Toolchain, operators: Operators, folder: Path, stop: Callable[[], bool] | None) -> None:
     deadline = time.monotonic() + PREPARE_LIMIT_S
-    torch_include = str(toolchain.torch_root / "include")
-    generated = folder / "bindings" / "kval"
-    generated.mkdir(parents=True)
-    for name, text in bindings_only(operators, torch_include).files().items():
-        (generated / name).write_text(text, encoding="utf-8")
+    _write(bindings_only(operators), folder / "bindings")
+    _write(least(operators), folder / "least")
     for name in REAL_HEADERS:
         (folder / "real" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "real" / name).symlink_to(toolchain.torch_root / "include" / name)
@@ -132,18 +137,46 @@ def _make(toolchain: Toolchain, operators: Operators, folder: Path, stop: Callab
         _run(toolchain, [toolchain.cxx, *stub, "-o", f"stubs/lib{name}.so"], folder, deadline, stop)
     header = folder / "precompiled" / "torch" / "extension.h.gch"
     header.parent.mkdir(parents=True)
+    shutil.copyfile(INCLUDE / "torch" / "extension.h", header.with_suffix(""))  # for whoever includes it twice
     words = [toolchain.cxx, "-x", "c++-header", str(INCLUDE / "torch" / "extension.h"), "-fPIC", "-std=c++17"]
     words += ["-isystem", str(folder / "bindings"), "-isystem", str(INCLUDE)]
     words += ["-isystem", str(folder / "real")]
     words += ["-isystem", str(toolchain.cuda_include), "-o", str(header)]
     _run(toolchain, words, folder, deadline, stop)
+    shim = [["-isystem", str(folder / part), "-isystem", str(INCLUDE), "-isystem", str(folder / "real")] for part in PARTS]
+    torch_flags = [word for path in toolchain.torch_includes for word in ("-isystem", str(path))]
+    torch_flags += ["-isystem", str(toolchain.python_include)]
+    torch, full, bare = (_names(toolchain, flags, folder, deadline, stop) for flags in (torch_flags, *shim))
+    found = vocabulary(torch, full, bare, frozenset([*operators.functions, *operators.methods, *operators.factories]))
+    (folder / "vocabulary.json").write_text(json.dumps(found.to_json(), separators=(",", ":")), encoding="utf-8")
+
+
+def _write(demand: Demand, folder: Path) -> None:
+    (folder / "kval").mkdir(parents=True)
+    for name, text in demand.files().items():
+        (folder / "kval" / name).write_text(text, encoding="utf-8")
+
+
+def _names(
+    toolchain: Toolchain, includes: list[str], folder: Path, deadline: float, stop: Callable[[], bool] | None
+) -> Names:
+    """What the headers that a candidate starts with declare, in the flavour of `includes`."""
+    source = folder / "headers.cu"
+    source.write_text(STARTING_HEADERS, encoding="utf-8")
+    words = [str(toolchain.nvcc), *NVCC_FLAGS, "-std=c++17", *includes, "-isystem", str(toolchain.cuda_include)]
+    _run(toolchain, [*words, "-E", str(source), "-o", "headers.ii"], folder, deadline, stop)
+    macros = _run(toolchain, [*words, "-E", "-Xcompiler", "-dM", str(source)], folder, deadline, stop)
+    text = (folder / "headers.ii").read_text(encoding="utf-8", errors="replace")
+    (folder / "headers.ii").unlink()
+    return names_of(text, macro_names(macros))
 
 
 def _run(
     toolchain: Toolchain, command: list[str], folder: Path, deadline: float, stop: Callable[[], bool] | None
-) -> None:
+) -> str:
     environment = toolchain.environment(folder)
     step = run_step(Path(command[0]).name, command, folder=folder, environment=environment, deadline=deadline, stop=stop)
     if not step.ok:
         message = f"the fast build cannot be prepared here: {' '.join(command)}: {step.output[:2000]}"
         raise InstrumentError("internal", message, retry=False)
+    return step.stdout

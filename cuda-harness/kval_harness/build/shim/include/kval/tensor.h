@@ -434,6 +434,13 @@ class IListRef {
       typename = std::enable_if_t<std::is_constructible_v<unboxed_type, Args...>>>
   IListRef(Args&&... args) : payload_(unboxed_type(std::forward<Args>(args)...)), tag_(kUnboxed) {}
 
+  bool kval_empty() const {
+    return payload_.empty();
+  }
+  const T& kval_front() const {
+    return payload_[0];
+  }
+
  private:
   static constexpr int kUnboxed = 0;
   unboxed_type payload_;
@@ -454,6 +461,20 @@ class AutoDispatchBelowADInplaceOrView {
   void* guard_;
 };
 } // namespace at
+namespace at {
+inline std::optional<Device> device_of(const Tensor& t) {
+  return t.defined() ? std::make_optional(t.device()) : std::nullopt;
+}
+inline std::optional<Device> device_of(const std::optional<Tensor>& t) {
+  return t.has_value() ? device_of(t.value()) : std::nullopt;
+}
+inline std::optional<Device> device_of(c10::IListRef<Tensor> t) {
+  return t.kval_empty() ? std::nullopt : device_of(t.kval_front());
+}
+} // namespace at
+namespace torch::detail {
+struct TensorDataContainer;
+}
 namespace torch::autograd {
 using Variable = at::Tensor;
 inline at::Tensor make_variable(at::Tensor data, bool requires_grad = false, bool = true) {
