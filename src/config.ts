@@ -27,18 +27,18 @@ export interface Config {
 }
 
 const environmentSchema = z.object({
-  KVAL_HOME: z.string().min(1).optional(),
-  KVAL_PYTHON: z.string().min(1).optional(),
-  KVAL_CORPORA: z.string().min(1).optional(),
+  KVAL_HOME: z.string().optional(),
+  KVAL_PYTHON: z.string().optional(),
+  KVAL_CORPORA: z.string().optional(),
   KVAL_WORKERS: z.coerce.number().int().positive().optional(),
   KVAL_CACHE_GIB: z.coerce.number().positive().optional(),
-  OPENAI_BASE_URL: z.string().min(1).optional(),
-  OPENAI_API_KEY: z.string().min(1).optional(),
-  KVAL_ENDPOINT_MODEL: z.string().min(1).optional(),
+  OPENAI_BASE_URL: z.string().optional(),
+  OPENAI_API_KEY: z.string().optional(),
+  KVAL_ENDPOINT_MODEL: z.string().optional(),
 });
 
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const parsed = environmentSchema.safeParse(environment);
+  const parsed = environmentSchema.safeParse(withoutEmpty(environment));
   if (!parsed.success) {
     throw new KvalError('usage', `an environment variable is not what it should be: ${z.prettifyError(parsed.error)}`);
   }
@@ -66,6 +66,11 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       model: variables.KVAL_ENDPOINT_MODEL ?? null,
     },
   };
+}
+
+/** A variable that is set to nothing is not set. */
+function withoutEmpty(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
 }
 
 /** What a child process gets of this one's environment: enough to run compilers, no secrets. */
