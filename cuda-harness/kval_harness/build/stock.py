@@ -75,8 +75,10 @@ def stock_build(
     say = progress or (lambda message: None)
     headers = None
     if cache_folder is not None and _wants_precompiled(spec):
+        began = time.monotonic()
         say("headers")
-        headers = precompiled_headers(toolchain, cache_folder, spec.extra_cflags, deadline, stop)
+        headers = precompiled_headers(toolchain, cache_folder, spec.extra_cflags, stop)
+        deadline += time.monotonic() - began  # made once for everybody, on nobody's clock
     plan = stock_plan(spec, toolchain, folder, precompiled=headers)
     try:
         write_sources(spec, folder)
@@ -176,7 +178,6 @@ def precompiled_headers(
     toolchain: Toolchain,
     cache_folder: Path,
     extra_cflags: Sequence[str] = (),
-    deadline: float | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Path | None:
     """A folder whose `torch/extension.h.gch` g++ takes instead of parsing torch's headers (28 s on two cores).
@@ -200,7 +201,7 @@ def precompiled_headers(
             [toolchain.cxx, "-x", "c++-header", str(header), "-o", str(draft / "torch" / "extension.h.gch"), *words],
             folder=draft,
             environment=toolchain.environment(draft),
-            deadline=min(deadline or float("inf"), time.monotonic() + PRECOMPILE_LIMIT_S),
+            deadline=time.monotonic() + PRECOMPILE_LIMIT_S,
             stop=stop,
         )
         if not step.ok:
@@ -290,7 +291,9 @@ def _optimises(flags: Sequence[str]) -> bool:
 
 
 def _wants_precompiled(spec: ExtensionSpec) -> bool:
-    return any(not is_cuda_file(file.path) for file in spec.files()) and not spec.no_implicit_headers
+    """g++ takes a precompiled header only where it is the first thing that a file includes."""
+    texts = [file.text.lstrip() for file in spec.files() if not is_cuda_file(file.path)]
+    return any(text.startswith("#include <torch/extension.h>") for text in texts)
 
 
 def _ninja_dollar(name: str) -> str:
