@@ -43,7 +43,7 @@ const shingleLength = 5;
 /** Hashes of every run of five tokens, comments and layout left out; sorted, each once. */
 export function shinglesOf(text: string): Uint32Array {
   const plain = text.replace(
-    /\/\*[\s\S]*?\*\/|\/\/[^\n]*|^\s*#(?!\s*(include|define|if|endif|else|pragma))[^\n]*/gm,
+    /\/\*(?:[\s\S]*?\*\/|[\s\S]*$)|\/\/[^\n]*|^[ \t]*#(?!\s*(include|define|if|endif|else|pragma))[^\n]*/gm,
     ' ',
   );
   const hashes = (plain.match(/[A-Za-z_]\w*|\d[\w.]*|[^\s\w]/g) ?? []).map(hashToken);

@@ -40,7 +40,7 @@ export function selectExamples(
   }
   const selected: Numbered[] = [];
   for (const [key, labels] of kernels) {
-    const best = Math.max(...labels.map(rankOf));
+    const best = labels.reduce((highest, one) => Math.max(highest, rankOf(one)), 0);
     const leading = labels.filter((one) => rankOf(one) === best);
     counts.superseded += labels.length - leading.length;
     if (contradict(leading)) {

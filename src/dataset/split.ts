@@ -46,7 +46,7 @@ export function splitExamples<E extends LabelledExample>(
   const counts: Record<SplitName, number> = { train: 0, validation: 0, test: 0 };
   for (const [unit, members] of units) {
     const name = assigned.get(unit) ?? 'train';
-    rows[name].push(...members);
+    for (const member of members) rows[name].push(member);
     counts[name] += 1;
   }
   const held = new NearDuplicates(options.nearDuplicate);

@@ -16,20 +16,20 @@ export interface BuildsText {
 /** `bare`: the text of a plain `.cu` candidate, or null for a Python file. */
 export function readBuilds(python: PythonText, bare: string | null): BuildsText {
   const first = python.builds.filter((build) => build.callee === 'load_inline');
-  const cudaTexts: string[] = bare === null ? [] : [bare];
+  let cudaTexts: string[] = bare === null ? [] : [bare];
   const cppTexts: string[] = [];
   const functions: string[] = [];
   let named = 0;
   let unknownKeywords = 0;
   for (const build of first) {
     const texts = (keyword: string): string[] => constantTexts(build.keywords.get(keyword) ?? [], python);
-    cudaTexts.push(...texts('cuda_sources'));
-    cppTexts.push(...texts('cpp_sources'));
-    functions.push(...texts('functions').map((name) => name.trim()));
+    for (const text of texts('cuda_sources')) cudaTexts.push(text);
+    for (const text of texts('cpp_sources')) cppTexts.push(text);
+    for (const name of texts('functions')) functions.push(name.trim());
     named += Number(build.keywords.has('functions'));
     for (const keyword of build.keywords.keys()) unknownKeywords += Number(!knownKeywords.has(keyword));
   }
-  if (cudaTexts.length === 0) cudaTexts.push(...looseCuda(python));
+  if (cudaTexts.length === 0) cudaTexts = looseCuda(python);
   const cuda = readCuda(cudaTexts.join('\n'));
   const cpp = readCuda(cppTexts.join('\n'));
   const inCpp = new Map(cpp.functions.map((one) => [one.name, one]));

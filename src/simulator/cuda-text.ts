@@ -40,7 +40,7 @@ export function readCuda(text: string): CudaText {
   for (let index = 0; index < tokens.length; index += 1) {
     const token = tokens[index] ?? '';
     if (token === '{') {
-      const head = tokens.slice(statement, index);
+      const head = tokens.slice(Math.max(statement, index - longestList), index);
       const transparent =
         bodies === 0 && (head.includes('namespace') || (head.includes('extern') && !head.includes('(')));
       scopes.push(!transparent);
@@ -72,11 +72,11 @@ export function readCuda(text: string): CudaText {
     else if (token === '<<<') {
       let at = index - 1;
       if (tokens[at] === '>') {
-        while (at > 0 && tokens[at] !== '<') at -= 1;
+        while (at > index - longestLaunch && at > 0 && tokens[at] !== '<') at -= 1;
         at -= 1;
       }
       let after = index;
-      while (after < tokens.length && tokens[after] !== '>>>') after += 1;
+      while (after < index + longestLaunch && tokens[after] !== '>>>') after += 1;
       launches.push({ kernel: tokens[at] ?? '', arguments: countArguments(tokens, after + 1) });
     }
   }
@@ -135,7 +135,7 @@ function scanCuda(text: string): {
         macros.add(define[1]);
         if (define[2] !== undefined) constants.set(define[1], Number(define[2]));
         const body = groups.directive.match(/[A-Za-z_]\w*/g) ?? [];
-        tokens.push(...body.slice(2).map((name) => `#${name}`));
+        for (const name of body.slice(2)) tokens.push(`#${name}`);
       }
     }
   }
@@ -151,11 +151,13 @@ function scanCuda(text: string): {
 
 /** Reads `type name(parameters)` at the outermost level; the head starts at `from`, the bracket stands at `at`. */
 function readFunction(tokens: readonly string[], from: number, at: number): CudaFunction | null {
+  if (at - from > longestList) return null;
   const head = tokens.slice(from, at - 1);
   const name = tokens[at - 1] ?? '';
   if (head.length === 0 || head.includes('=') || (head.includes('(') && !head.includes('__launch_bounds__')))
     return null;
   const end = closing(tokens, at);
+  if (end === -1) return null;
   const after = tokens[end + 1];
   if (after !== '{' && after !== ';') return null;
   const list = splitArguments(tokens.slice(at + 1, end));
@@ -174,9 +176,11 @@ function readFunction(tokens: readonly string[], from: number, at: number): Cuda
 
 const storage = new Set('static inline extern __global__ __device__ __host__ __forceinline__ constexpr ""'.split(' '));
 
+/** Where the bracket that opens at `at` closes, looked for no further than any real list of arguments goes. */
 function closing(tokens: readonly string[], at: number): number {
   let depth = 0;
-  for (let index = at; index < tokens.length; index += 1) {
+  const end = Math.min(tokens.length, at + longestList);
+  for (let index = at; index < end; index += 1) {
     const token = tokens[index];
     if (token === '(') depth += 1;
     else if (token === ')') {
@@ -184,8 +188,11 @@ function closing(tokens: readonly string[], at: number): number {
       if (depth === 0) return index;
     }
   }
-  return tokens.length;
+  return -1;
 }
+
+const longestList = 2000;
+const longestLaunch = 200;
 
 function splitArguments(tokens: readonly string[]): string[][] {
   const list: string[][] = [];
@@ -203,10 +210,12 @@ function splitArguments(tokens: readonly string[]): string[][] {
   return list;
 }
 
-/** The number of arguments in the brackets that open at `at`; -1 where there are none. */
+/** The number of arguments in the brackets that open at `at`; -1 where it cannot be told. */
 function countArguments(tokens: readonly string[], at: number): number {
   if (tokens[at] !== '(') return -1;
-  const inside = tokens.slice(at + 1, closing(tokens, at));
+  const end = closing(tokens, at);
+  if (end === -1) return -1;
+  const inside = tokens.slice(at + 1, end);
   return inside.length === 0 ? 0 : splitArguments(inside).length;
 }
 

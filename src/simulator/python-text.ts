@@ -22,6 +22,9 @@ export interface BuildCall {
   readonly keywords: ReadonlyMap<string, readonly PythonToken[]>;
 }
 
+/** Real candidates build once or twice; what comes after so many is not read. */
+const mostBuilds = 16;
+
 const positional = ['name', 'cpp_sources', 'cuda_sources', 'functions'];
 
 export function readPython(source: string): PythonText {
@@ -31,7 +34,17 @@ export function readPython(source: string): PythonText {
 }
 
 /** The constant texts of an expression: one for a string, several for a list; best effort for anything else. */
-export function constantTexts(tokens: readonly PythonToken[], python: PythonText, depth = 0): string[] {
+export function constantTexts(tokens: readonly PythonToken[], python: PythonText): string[] {
+  return followTexts(tokens, python, { names: 256 }, 0);
+}
+
+/** Names are followed a bounded number of times, so that a text made of names of texts of names cannot explode. */
+function followTexts(
+  tokens: readonly PythonToken[],
+  python: PythonText,
+  budget: { names: number },
+  depth: number,
+): string[] {
   if (depth > 4) return [];
   const texts: string[] = [];
   let current: string | null = null;
@@ -46,10 +59,11 @@ export function constantTexts(tokens: readonly PythonToken[], python: PythonText
     } else if (token.kind === 'string') current = (current ?? '') + token.text;
     else if (token.kind === 'name' && tokens[index - 1]?.text !== '.') {
       const bound = python.bindings.get(token.text);
-      if (bound === undefined) continue;
-      const inner = constantTexts(bound, python, depth + 1);
+      budget.names -= 1;
+      if (bound === undefined || budget.names < 0) continue;
+      const inner = followTexts(bound, python, budget, depth + 1);
       if (inner.length === 1) current = (current ?? '') + (inner[0] ?? '');
-      else texts.push(...inner);
+      else for (const text of inner) texts.push(text);
     }
   }
   if (current !== null) texts.push(current);
@@ -147,7 +161,7 @@ function findBindings(tokens: readonly PythonToken[]): Map<string, readonly Pyth
 
 function findBuilds(tokens: readonly PythonToken[]): BuildCall[] {
   const builds: BuildCall[] = [];
-  for (let index = 0; index + 1 < tokens.length; index += 1) {
+  for (let index = 0; index + 1 < tokens.length && builds.length < mostBuilds; index += 1) {
     const name = tokens[index];
     if (name?.kind !== 'name' || (name.text !== 'load_inline' && name.text !== 'load')) continue;
     if (tokens[index + 1]?.text !== '(' || tokens[index - 1]?.text === 'def') continue;

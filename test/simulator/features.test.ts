@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { shinglesOf } from '../../src/dataset/near-duplicates.js';
 import {
   extractFeatures,
   featureNames,
@@ -112,6 +113,36 @@ describe('extractFeatures', () => {
     }
   });
 
+  it('stays quick on hostile text', () => {
+    const fill = (piece: string): string => piece.repeat(Math.floor(200_000 / piece.length));
+    const names = Array.from({ length: 60 }, (_, index) => `n${index + 1} = "" + ${fillNames(index)}`).join('\n');
+    const pieces = [
+      'a(',
+      '(',
+      '{',
+      '\n',
+      ' ',
+      '/*',
+      '"',
+      '#define a \\\n',
+      'f(x<<<',
+      'load_inline(',
+      "'''",
+      'a = "b"\n',
+      '<',
+      '\\',
+      'int f(int x);',
+    ];
+    for (const text of [...pieces.map(fill), `n0 = "x"\n${names}\nload_inline(cuda_sources=n60)`]) {
+      for (const language of ['python', 'cuda'] as const) {
+        const start = performance.now();
+        featuresOf(text, { language });
+        shinglesOf(text);
+        expect([text.slice(0, 20), Math.round(performance.now() - start)]).toSatisfy(([, ms]) => Number(ms) < 8000);
+      }
+    }
+  });
+
   it('takes under 3 ms for a kernel of 6 KB', () => {
     const text = Array.from({ length: 5 }, (_, seed) => kernelText(seed))
       .join('\n')
@@ -125,6 +156,10 @@ describe('extractFeatures', () => {
     expect(times[30]).toBeLessThan(3);
   });
 });
+
+function fillNames(index: number): string {
+  return Array.from({ length: 200 }, () => `n${index}`).join(' + ');
+}
 
 function jobOf(candidate: string, changes: Partial<JobText> = {}): JobText {
   return { problem, level: 1, candidate, language: 'python', device: null, referenceRuntimeMs: null, ...changes };
