@@ -2,7 +2,7 @@ import { type ErrorCode, KvalError } from '../errors.js';
 import type { InstrumentError } from './protocol.js';
 
 const codes: Readonly<Record<InstrumentError['code'], ErrorCode>> = {
-  'bad-request': 'worker-protocol',
+  'bad-request': 'bad-input',
   'out-of-memory': 'instrument',
   'no-kernel-image': 'instrument',
   'device-lost': 'instrument',
