@@ -68,7 +68,7 @@ export function toRow(example: LabelledExample & { label: { compiled: boolean } 
         problem: problem.source,
         ...(label.device === null ? {} : { device: label.device }),
         language: candidate.language,
-        kernel: candidate.source,
+        kernel: withoutExpectation(candidate.source),
       }),
       answerMessage(answerOf(label)),
     ],
@@ -76,6 +76,17 @@ export function toRow(example: LabelledExample & { label: { compiled: boolean } 
     candidate: { hash: candidate.hash, generator: candidate.generator, run: candidate.run },
     label,
   };
+}
+
+/**
+ * Controls say in their first comment lines which outcome is expected of them (`# expected: mismatch shape`, then why).
+ * A set that kept those lines would teach to read them.
+ */
+export function withoutExpectation(source: string): string {
+  return source.replace(
+    /^(?:#|\/\/)[ \t]*expected:[^\n]*\n(?:(?:#(?!include|define|if|pragma|undef)|\/\/)[^\n]*\n)*/,
+    '',
+  );
 }
 
 /** A kernel that is not correct has no runtime (null); a correct one that nobody timed has an unknown one (left out). */

@@ -67,6 +67,15 @@ describe('buildDataset', () => {
     });
   });
 
+  it('cuts off what a control says of itself', async () => {
+    const folder = join(home, 'controls');
+    const told = example({ kernel: '# expected: mismatch shape\n# drops a dimension\nimport torch\n# a comment\n' });
+    const bare = example({ kernel: '// expected: correct\n// in order\n#include <torch/extension.h>\n' });
+    await buildDataset([told, bare], { kvalVersion, shares: { validation: 0, test: 0 } }, folder);
+    const kernels = (await rowsOf(folder, 'train')).map((row) => callOf(row).kernel);
+    expect(kernels.sort()).toEqual(['#include <torch/extension.h>\n', 'import torch\n# a comment\n']);
+  });
+
   it('counts everything it leaves out', async () => {
     const examples = [
       example({ kernel: kernelText(1) }),
