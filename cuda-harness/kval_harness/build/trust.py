@@ -16,7 +16,7 @@ from kval_harness.build.diagnostics import summary
 from kval_harness.build.rules import without_comments
 from kval_harness.build.shim.operators import WORD
 from kval_harness.build.shim.prepare import Prepared
-from kval_harness.build.spec import ExtensionSpec, SourceFile
+from kval_harness.build.spec import ExtensionSpec, SourceFile, is_cuda_file
 from kval_harness.build.steps import Step
 from kval_harness.build.toolchain import Toolchain
 from kval_harness.outcome import CompileError, Diagnostic
@@ -39,6 +39,7 @@ INCLUDE_LINE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.M
 TORCH_HEADER = re.compile(r"^(?:torch|ATen|c10|caffe2|pybind11)/|^Python\.h$")
 FOREIGN_NAMESPACE = re.compile(r"\bnamespace\s+(?:torch|at|c10|std|pybind11|caffe2|cuda)\b(?!\s*=)")
 DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*(\w*)", re.MULTILINE)
+HARMLESS_PRAGMAS = ("unroll", "once", "GCC", "nv_diag_suppress", "nv_diagnostic")
 CALLED = re.compile(r"(?<![\w:.>])([A-Za-z_]\w*)\s*\(")
 
 # Complaints about a name that nobody declares.
@@ -89,15 +90,16 @@ def must_decline(spec: ExtensionSpec, prepared: Prepared) -> str | None:
     if re.search(r"kval|KVAL", text):
         return "a name of the shim's own"
     plain = without_comments(text)
-    if found := FOREIGN_NAMESPACE.search(plain):
+    for found in FOREIGN_NAMESPACE.finditer(plain):
         if not re.search(r"using\s+$", plain[: found.start()]):
             return f"it adds to {found.group()}"
     if re.search(r"##|\b__FILE__\b|\b__has_include\b|\bTORCH_VERSION\w*", plain):
         return "text that the preprocessor would make"
     for name in DIRECTIVE.findall(plain):
-        if name[0] in ("if", "elif", "pragma", "include_next", "import", "undef"):
-            if name[0] != "pragma" or name[1] not in ("unroll", "once", "GCC", "nv_diag_suppress", "nv_diagnostic"):
-                return f"the directive #{name[0]} {name[1]}".rstrip()
+        if name[0] in ("if", "elif", "include_next", "import", "undef"):
+            return f"the directive #{name[0]} {name[1]}".rstrip()
+        if name[0] == "pragma" and name[1] not in HARMLESS_PRAGMAS:
+            return f"the directive #pragma {name[1]}".rstrip()
         if name[0] in ("ifdef", "ifndef", "define") and name[1] in prepared.vocabulary.words:
             return f"the directive #{name[0]} {name[1]}"
     words = frozenset(WORD.findall(plain))
@@ -124,8 +126,8 @@ def judge(
     for place, one in enumerate(errors):
         first = all(before.tool != one.tool for before in errors[:place])
         if _certain(one, first, spec, sources, toolchain, prepared):
-            stage = _stage(one)
-            own = tuple(error for error in errors if _stage(error) == stage)
+            stage = _stage(one, sources)
+            own = tuple(error for error in errors if _stage(error, sources) == stage)
             return CompileError(stage, summary(own, ""), own)
     said = errors[0] if errors else None
     if said is None:
@@ -140,9 +142,13 @@ def _own_text(spec: ExtensionSpec) -> str:
     return "\n".join([*spec.cpp_sources, *spec.cuda_sources, *(text for _, text in spec.headers)])
 
 
-def _stage(one: Diagnostic) -> Literal["nvcc", "g++", "link"]:
+def _stage(one: Diagnostic, sources: dict[str, SourceFile]) -> Literal["nvcc", "g++", "link"]:
+    """The step that complained; nvcc also speaks with the words of the g++ that it calls."""
     if one.tool == "ld":
         return "link"
+    source = sources.get(one.file)
+    if source is not None:
+        return "nvcc" if is_cuda_file(source.path) else "g++"
     return "g++" if one.tool == "g++" else "nvcc"
 
 
@@ -178,7 +184,8 @@ def _certain(
 
 
 def _nobody_has(header: str, toolchain: Toolchain) -> bool:
-    places = [*toolchain.torch_includes, toolchain.cuda_include, toolchain.cuda_include / "cccl", toolchain.python_include]
+    cuda = toolchain.cuda_include
+    places = [*toolchain.torch_includes, cuda, cuda / "cccl", toolchain.python_include]
     return not header.startswith("kval/") and not any((Path(place) / header).exists() for place in places)
 
 

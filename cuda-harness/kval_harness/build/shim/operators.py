@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INDEX_VERSION = 4
+INDEX_VERSION = 5
 # What the shim's own Tensor class needs whatever the candidate says, and what its binary operators need.
 CORE_METHODS = (
     "to", "fill_", "copy_", "add_", "sub_", "mul_", "div_", "bitwise_and_", "bitwise_or_", "bitwise_xor_",
@@ -28,9 +28,19 @@ OPERATOR_METHODS = (
 )  # fmt: skip
 OPERATOR_FUNCTIONS = ("empty_like",)
 WORD = re.compile(r"[A-Za-z_]\w*")
+METHOD_BODY = re.compile(
+    r"^inline [^\n]*? Tensor::(\w+)\([^\n]*\) const \{\n.*?\n\}",
+    re.MULTILINE | re.DOTALL,
+)
+METHOD = re.compile(
+    r"^  (?:const )?(?:at::|::std::|c10::|bool |void |double |int64_t |float )[^\n({;]*?(\w+)\([^\n]*\) const;$",
+    re.MULTILINE,
+)
 CALL = re.compile(r"at::_ops::(\w+)::call")
 # Types that the shim only declares. An operator that takes one cannot be given a body, but its overload stays visible.
-OPAQUE = re.compile(r"at::(?:Storage|Stream)\b|TensorDataContainer|c10::(?:Storage|Stream|SymBool)\b|c10::List<|at::IOptTensorListRef")
+OPAQUE = re.compile(
+    r"at::(?:Storage|Stream)\b|TensorDataContainer|c10::(?:Storage|Stream|SymBool)\b|c10::List<|at::IOptTensorListRef"
+)
 
 
 @dataclass(frozen=True)
@@ -139,11 +149,11 @@ def _methods(text: str) -> dict[str, list[tuple[str, str]]]:
     """Each method that torch generates into `at::Tensor`: its declaration and its inline body, matched in order."""
     start = text.index("class TORCH_API Tensor")
     bodies: dict[str, list[str]] = {}
-    for match in re.finditer(r"^inline [^\n]*? Tensor::(\w+)\([^\n]*\) const \{\n.*?\n\}", text, re.MULTILINE | re.DOTALL):
+    for match in METHOD_BODY.finditer(text):
         if "at::_ops::" in match.group(0):
             bodies.setdefault(match.group(1), []).append(match.group(0))
     declarations: dict[str, list[str]] = {}
-    for match in re.finditer(r"^  (?:const )?(?:at::|::std::|c10::|bool |void |double |int64_t |float )[^\n({;]*?(\w+)\([^\n]*\) const;$", text[start:], re.MULTILINE):
+    for match in METHOD.finditer(text[start:]):
         declarations.setdefault(match.group(1), []).append(match.group(0))
     found = {}
     for name, texts in bodies.items():
@@ -157,4 +167,4 @@ def _write(place: Path, text: str) -> None:
     descriptor, draft = tempfile.mkstemp(dir=place.parent, prefix=".draft-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    os.replace(draft, place)
+    Path(draft).replace(place)

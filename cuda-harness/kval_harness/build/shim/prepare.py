@@ -57,7 +57,7 @@ PREPARE_LIMIT_S = 300.0
 @dataclass(frozen=True)
 class Prepared:
     """`runtime`: the object linked into every extension; `precompiled` and `bindings`: include folders for g++ calls
-    without flags of the candidate's own; `real`: torch's own light headers; `stubs`: empty libraries with the names of torch's."""
+    without flags of the candidate's own; `real`: torch's own light headers; `stubs`: empty libraries named like torch's."""
 
     runtime: Path
     precompiled: Path
@@ -92,12 +92,19 @@ def prepare(toolchain: Toolchain, cache_folder: Path, stop: Callable[[], bool] |
                 draft.rename(place)
             except OSError as error:
                 if not (place / "runtime.o").exists():  # somebody else was faster is fine
-                    raise instrument_error(error, "the fast build's environment cannot be put into the cache") from error
+                    raise instrument_error(error, "the fast build's headers cannot be put into the cache") from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    folders = [place / name for name in ("precompiled", "bindings", "real", "stubs")]
     words = Vocabulary.from_json(json.loads((place / "vocabulary.json").read_text(encoding="utf-8")))
-    made = Prepared(place / "runtime.o", *folders, operators, words)
+    made = Prepared(
+        runtime=place / "runtime.o",
+        precompiled=place / "precompiled",
+        bindings=place / "bindings",
+        real=place / "real",
+        stubs=place / "stubs",
+        operators=operators,
+        vocabulary=words,
+    )
     _prepared[place] = made
     return made
 
@@ -143,7 +150,8 @@ def _make(toolchain: Toolchain, operators: Operators, folder: Path, stop: Callab
     words += ["-isystem", str(folder / "real")]
     words += ["-isystem", str(toolchain.cuda_include), "-o", str(header)]
     _run(toolchain, words, folder, deadline, stop)
-    shim = [["-isystem", str(folder / part), "-isystem", str(INCLUDE), "-isystem", str(folder / "real")] for part in PARTS]
+    ours = ["-isystem", str(INCLUDE), "-isystem", str(folder / "real")]
+    shim = [["-isystem", str(folder / part), *ours] for part in PARTS]
     torch_flags = [word for path in toolchain.torch_includes for word in ("-isystem", str(path))]
     torch_flags += ["-isystem", str(toolchain.python_include)]
     torch, full, bare = (_names(toolchain, flags, folder, deadline, stop) for flags in (torch_flags, *shim))
@@ -175,7 +183,8 @@ def _run(
     toolchain: Toolchain, command: list[str], folder: Path, deadline: float, stop: Callable[[], bool] | None
 ) -> str:
     environment = toolchain.environment(folder)
-    step = run_step(Path(command[0]).name, command, folder=folder, environment=environment, deadline=deadline, stop=stop)
+    tool = Path(command[0]).name
+    step = run_step(tool, command, folder=folder, environment=environment, deadline=deadline, stop=stop)
     if not step.ok:
         message = f"the fast build cannot be prepared here: {' '.join(command)}: {step.output[:2000]}"
         raise InstrumentError("internal", message, retry=False)

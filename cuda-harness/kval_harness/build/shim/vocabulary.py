@@ -14,12 +14,17 @@ TOKEN = re.compile(
     r"[A-Za-z_]\w*|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|#[^\n]*|\.?\d[\w.]*|::|[^\s\w]",
 )
 KEYWORDS = frozenset(
-    "alignas alignof and asm auto bool break case catch char class const constexpr const_cast continue decltype default "
-    "delete do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long "
-    "mutable namespace new noexcept not nullptr operator or private protected public register reinterpret_cast return "
-    "short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try "
-    "typedef typeid typename union unsigned using virtual void volatile while override final".split()
-)
+    (
+        "alignas", "alignof", "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const",
+        "constexpr", "const_cast", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast",
+        "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline",
+        "int", "long", "mutable", "namespace", "new", "noexcept", "not", "nullptr", "operator", "or", "private",
+        "protected", "public", "register", "reinterpret_cast", "return", "short", "signed", "sizeof", "static",
+        "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local", "throw", "true",
+        "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void", "volatile", "while",
+        "override", "final",
+    )
+)  # fmt: skip
 OPEN_NAMESPACES = ("at", "c10", "torch")
 TENSOR_WORDS = frozenset(("Tensor", "TensorBase", "Scalar", "TensorList", "IntArrayRef", "TensorOptions", "Device"))
 
