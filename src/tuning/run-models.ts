@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { z } from 'zod';
-import { KvalError } from '../errors.js';
+import { type ErrorCode, KvalError } from '../errors.js';
 
 export interface TrainProgress {
   readonly stage: string;
@@ -48,8 +48,12 @@ export async function runModels(
   if (ended.exitCode === 0) return;
   if (ended.code === 'ENOENT') throw new KvalError('toolchain-missing', `there is no Python at ${options.python}`);
   const tail = ended.stderr.split('\n').slice(-6).join('\n');
-  const missing = /ModuleNotFoundError/.test(tail);
-  throw new KvalError(missing ? 'toolchain-missing' : 'internal', `the training failed: ${tail || ended.shortMessage}`);
+  throw new KvalError(codeOf(tail), `the training failed: ${tail || ended.shortMessage}`);
+}
+
+function codeOf(tail: string): ErrorCode {
+  if (/ModuleNotFoundError/.test(tail)) return 'toolchain-missing';
+  return /No space left on device/.test(tail) ? 'disk-full' : 'internal';
 }
 
 function parseJson(line: string): unknown {
