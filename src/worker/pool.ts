@@ -152,7 +152,7 @@ export function openPool(options: PoolOptions): WorkerPool {
 
   async function end(): Promise<void> {
     closing.abort();
-    await Promise.all(seats.map((seat) => seat.worker?.close()));
+    await Promise.all(seats.map(async (seat) => seat.worker?.close()));
   }
 
   /** Gives each piece of work a seat of its own, in turn; who is told to stop while waiting leaves the queue. */
