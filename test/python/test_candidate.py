@@ -253,6 +253,19 @@ def test_a_broken_problem_is_the_instruments_failure(cache_folder: Path, tmp_pat
     assert failed.value.code == "problem-broken"
 
 
+@pytest.mark.parametrize("problem, fault", [("import no_such_package\n" + PROBLEM, "problem"), (PROBLEM, "candidate")])
+def test_a_missing_package_is_the_problems_fault_where_it_needs_it_too(
+    problem: str, fault: str, cache_folder: Path, tmp_path: Path
+) -> None:
+    asked = Candidate(HEAD + "from no_such_package import x\n" + MODEL, "python")
+    if fault == "problem":
+        with pytest.raises(InstrumentError, match="no_such_package"):
+            build_candidate(asked, ProblemText(problem, False), _settings(cache_folder), tmp_path)
+    else:
+        outcome, _ = build_candidate(asked, ProblemText(problem, False), _settings(cache_folder), tmp_path)
+        assert isinstance(outcome, Invalid) and outcome.reason == "python-error"
+
+
 def test_the_record_goes_over_the_wire(build: Build) -> None:
     _, record = build(candidate())
     assert record is not None

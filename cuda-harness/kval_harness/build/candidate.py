@@ -6,6 +6,7 @@ what its own process says only matters where no build failed.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,8 @@ def build_candidate(
         cuda_home=_cuda_home(builder),
         stop=stop,
     )
+    if not builder.extensions and problem is not None:
+        _blame_missing_package(probe, problem)
     outcome = _first_failure(builder) or _without_builds(probe, builder)
     return outcome, _record(builder, began, probe)
 
@@ -198,6 +201,16 @@ def _without_builds(probe: probing.Probe, builder: Builder) -> Outcome:
     if facts.backend is not None:
         return Invalid("other-backend", f"its kernels are written for {facts.backend}, not CUDA", facts.backend)
     return Invalid("no-kernel", _why_no_kernel(probe))
+
+
+def _blame_missing_package(probe: probing.Probe, problem: ProblemText) -> None:
+    """A package that the problem itself needs is missing from this environment, not from the candidate."""
+    missing = re.match(r"No module named '([\w]+)", probe.error or "")
+    if probe.error_type != "ModuleNotFoundError" or missing is None:
+        return
+    if re.search(rf"^\s*(?:import|from)\s+{missing.group(1)}\b", problem.source, re.MULTILINE):
+        message = f"the problem needs the Python package {missing.group(1)!r}; install it beside torch"
+        raise InstrumentError("problem-broken", message, retry=False)
 
 
 def _died(probe: probing.Probe) -> Outcome:
