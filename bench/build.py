@@ -13,9 +13,6 @@ on a precompiled header. `share` counts what the fast path handles. Every result
 `bench/results/build-progress.jsonl`; what is there is not measured again. The figures go to `bench/results/build.json`.
 """
 
-# A benchmark prints; that is its purpose.
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import argparse
@@ -55,7 +52,9 @@ BATCH = 8
 LIMIT_S = 1800.0
 INCLUDE_LINE = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 # What cannot stand inside a namespace with others.
-UNBATCHABLE = re.compile(r"PYBIND11_MODULE|\bnamespace\s+(?:at|c10|torch|std)\b|^[ \t]*#[ \t]*(?!include|pragma)\w+", re.MULTILINE)
+UNBATCHABLE = re.compile(
+    r"PYBIND11_MODULE|extern|\bnamespace\s+(?:at|c10|torch|std)\b|^[ \t]*#[ \t]*(?!include|pragma)\w+", re.MULTILINE
+)
 
 
 def main() -> None:
@@ -101,6 +100,7 @@ def _agreement(specs: list[tuple[str, ExtensionSpec]], toolchain: Toolchain, lim
     order = sorted(specs, key=lambda one: one[0] not in judged)
     chosen = [(name, spec) for name, spec in order if check_rules(spec) is None][: limit + len(judged)]
     waiting = [(name, spec) for name, spec in chosen if name not in done]
+    waiting.sort(key=lambda one: (one[0] not in judged, sorted(_includes(one[1]))))
     for start in range(0, len(waiting), BATCH):
         group = waiting[start : start + BATCH]
         verdicts = {name: _fast_verdict(spec, toolchain) for name, spec in group}
@@ -120,7 +120,16 @@ def _cuda_verdicts(group: Sequence[tuple[str, ExtensionSpec]], toolchain: Toolch
     together = [one for one in group if one not in alone]
     for one in alone:
         yield one[0], _nvcc_accepts([one[1]], toolchain)
-    yield from _halved(together, toolchain)
+    # One kernel's includes must not help another's.
+    alike: dict[frozenset[str], list[tuple[str, ExtensionSpec]]] = {}
+    for one in together:
+        alike.setdefault(_includes(one[1]), []).append(one)
+    for same in alike.values():
+        yield from _halved(same, toolchain)
+
+
+def _includes(spec: ExtensionSpec) -> frozenset[str]:
+    return frozenset(line.strip() for line in INCLUDE_LINE.findall(_cuda_text(spec)))
 
 
 def _halved(group: Sequence[tuple[str, ExtensionSpec]], toolchain: Toolchain) -> Iterator[tuple[str, bool]]:
@@ -162,7 +171,8 @@ def _cpp_accepts(spec: ExtensionSpec, toolchain: Toolchain) -> bool:
         plan = stock_plan(spec, toolchain, folder, precompiled=headers)
         write_sources(spec, folder)
         work = [one for one in plan.compilations if one.tool == "g++"]
-        return all(_ok("g++", ["-fsyntax-only" if w == "-c" else w for w in one.command], folder, toolchain) for one in work)
+        commands = [["-fsyntax-only" if word == "-c" else word for word in one.command] for one in work]
+        return all(_ok("g++", command, folder, toolchain) for command in commands)
 
 
 def _ok(tool: str, words: Sequence[str], folder: Path, toolchain: Toolchain) -> bool:
@@ -275,9 +285,10 @@ def _report(toolchain: Toolchain, options: argparse.Namespace) -> None:
     }
     (RESULTS / "build.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(f"{'':24}{'n':>6}{'median':>12}{'p90':>12}")
-    for label, key in (("stock (ms)", "stockMs"), ("fast (ms)", "fastMs"), ("stock / fast", "ratio")):
-        print(_row(label, figures[key]))
-    print(_row("fast, all built (ms)", figures["fastMsOverAll"]))
+    print(_row("stock (ms)", _spread([one["stock"]["ms"] for one in both])))
+    print(_row("fast (ms)", _spread([one["fast"]["ms"] for one in both])))
+    print(_row("stock / fast", _spread(ratios)))
+    print(_row("fast, all built (ms)", _spread([one["ms"] for one in shares if one["verdict"] == "built"])))
     if shares:
         print(f"handled by the fast path: {len(handled)} of {len(shares)} ({100 * len(handled) / len(shares):.1f} %)")
     print(f"compared with the stand-in: {len(compared)}; stand-in against stock: {len(checked)}")
@@ -294,7 +305,7 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
     return {"n": len(ordered), "median": statistics.median(ordered), "p90": p90}
 
 
-def _row(label: str, spread: Any) -> str:
+def _row(label: str, spread: dict[str, float] | None) -> str:
     if spread is None:
         return f"{label:24}{0:>6}"
     return f"{label:24}{spread['n']:>6}{spread['median']:>12.1f}{spread['p90']:>12.1f}"

@@ -1,4 +1,4 @@
-"""The fast build against torch: what it builds works, what it refuses torch refuses, what it cannot know it declines."""
+"""The fast build: what it builds works, what it refuses torch refuses, what it cannot know it declines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     except InstrumentError as error:
         pytest.skip(error.message)
 
-    def run(**arguments: Any) -> Attempt:
+    def run(**arguments: Any) -> Attempt:  # noqa: ANN401
         arguments.setdefault("name", "fast_test")
         folder = tmp_path_factory.mktemp("build")
         deadline = time.monotonic() + 300
@@ -94,6 +94,7 @@ torch::Tensor half(torch::Tensor x, c10::optional<torch::Tensor> more) {
 def test_values_are_those_of_torch(module: ModuleType) -> None:
     x = torch.randn(3, 3)
     assert torch.equal(module.filled(x, 5), torch.full((3, 5), 2.5, dtype=torch.float64))
+    assert len(module.squares(torch.zeros(4, 2, 2), 1.0)) == 4
     first, second = module.squares([x, x.T], 3.0)
     assert torch.allclose(first, x @ x * 3) and torch.allclose(second, x.T @ x.T * 3)
     assert torch.allclose(module.half(x, None)[1:], 1 - x[1:] / 2)
@@ -150,7 +151,8 @@ def test_arguments_of_other_types_are_refused(module: ModuleType) -> None:
         lambda: module.filled(x),
         lambda: module.filled(x, 1, 2),
         lambda: module.fail(2**40),
-        lambda: module.squares(x, 1.0) and None or module.mixed("1", 2, "s"),
+        lambda: module.mixed("1", 2, "s"),
+        lambda: module.squares(1, 1.0),
     ):
         with pytest.raises(TypeError, match="incompatible function arguments"):
             call()
@@ -208,7 +210,10 @@ def test_a_failure_names_the_candidates_own_line(build: Build) -> None:
 @pytest.mark.parametrize(
     ("what", "cuda"),
     [
-        ("torch's own class, which the shim lacks", KERNEL + HOST.replace("return x", "torch::nn::Linear l(1, 2); return x")),
+        (
+            "torch's own class, which the shim lacks",
+            KERNEL + HOST.replace("return x", "torch::nn::Linear l(1, 2); return x"),
+        ),
         ("torch's macro", KERNEL + HOST.replace("return x", "CHECK(x.dim()); return x")),
         ("torch's overload set", KERNEL + HOST.replace("return x", "return x.sum(x)")),
         ("the candidate opens torch's namespace", "namespace at { int mine; }\n" + KERNEL + HOST),

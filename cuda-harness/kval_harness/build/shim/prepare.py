@@ -57,7 +57,8 @@ PREPARE_LIMIT_S = 300.0
 @dataclass(frozen=True)
 class Prepared:
     """`runtime`: the object linked into every extension; `precompiled` and `bindings`: include folders for g++ calls
-    without flags of the candidate's own; `real`: torch's own light headers; `stubs`: empty libraries named like torch's."""
+    without flags of the candidate's own; `real`: torch's own light headers; `stubs`: empty libraries that
+    carry the names of torch's."""
 
     runtime: Path
     precompiled: Path

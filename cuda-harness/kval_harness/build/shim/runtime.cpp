@@ -633,7 +633,7 @@ EXPORT int kval_is_none(PyObject* object) {
   return object == Py_None ? 1 : 0;
 }
 EXPORT long kval_sequence_length(PyObject* object) {
-  if (!PySequence_Check(object) || PyUnicode_Check(object) || PyBytes_Check(object) || THPVariable_Check(object)) {
+  if (!PySequence_Check(object) || PyUnicode_Check(object) || PyBytes_Check(object)) {
     return -1;
   }
   const Py_ssize_t length = PySequence_Size(object);

@@ -32,8 +32,8 @@ TENSOR_WORDS = frozenset(("Tensor", "TensorBase", "Scalar", "TensorList", "IntAr
 @dataclass(frozen=True)
 class Vocabulary:
     """`macros`, `globals`: names that only torch's headers have there. `functions`: functions of torch's namespaces
-    that take torch's types, so that a call finds them without their namespace, and that the shim lacks. `words`: every word of torch's headers. `late`: names that the shim has only where its
-    standard headers are asked for."""
+    that take torch's types, so that a call finds them without their namespace, and that the shim lacks. `words`: every
+    word of torch's headers. `late`: names that the shim has only where its standard headers are asked for."""
 
     macros: frozenset[str]
     globals: frozenset[str]
