@@ -10,9 +10,9 @@ import type { Manifest } from './dataset/manifest.js';
 import { readDataset } from './dataset/read.js';
 import { type Check, examine } from './doctor.js';
 import { type GenerateOptions, type GenerateReport, generate } from './generate.js';
-import { type ReadCandidatesOptions, readCandidates } from './import/candidates.js';
+import { candidatesIn, type ImportedCandidate, type ReadCandidatesOptions } from './import/candidates.js';
 import { readProblems } from './import/problems.js';
-import type { ImportReport } from './import/report.js';
+import { collectReport, type ImportReport } from './import/report.js';
 import { readSource } from './import/source-file.js';
 import { type CollectProgress, type CollectReport, collect } from './labels/collect.js';
 import { type CandidateWords, selectCandidates, selectProblems } from './labels/select.js';
@@ -122,25 +122,31 @@ export class Kval {
     }
   }
 
+  /** Takes candidates in as they are read, with what others published about them. */
   async import(path: string, options: ReadCandidatesOptions): Promise<ImportCounts> {
     const store = await this.store();
-    const report = await readCandidates(path, { problems: store.problems({ set: 'starter' }), ...options });
-    const own = report.items.flatMap(({ problem }) => (problem === null ? [] : [problem]));
-    store.putProblems(own);
-    const plain = report.items.filter((item) => item.published === null);
-    const withLabel = report.items.flatMap(({ candidate, published, backend }) =>
-      published === null ? [] : [{ candidate, line: null, backend, published }],
-    );
-    const first = store.putCandidates(plain.map(({ candidate, backend }) => ({ candidate, line: null, backend })));
-    const second = store.putPublished(withLabel);
-    return {
-      read: report.read,
-      added: first.added + second.added,
-      already: first.already + second.already,
-      published: withLabel.length,
-      problems: new Set(own.map((problem) => problem.id)).size,
-      report,
+    const counts = { added: 0, already: 0, published: 0 };
+    const own = new Set<string>();
+    let waiting: Arrived[] = [];
+    const keep = (): void => {
+      const put = putArrived(store, waiting);
+      counts.added += put.added;
+      counts.already += put.already;
+      waiting = [];
     };
+    const events = candidatesIn(path, { problems: store.problems({ set: 'starter' }), ...options });
+    const report = await collectReport(
+      map(events, (event) => {
+        if (event.kind !== 'item') return event;
+        const { item, line } = event;
+        waiting.push({ ...item, line });
+        if (item.problem !== null) own.add(item.problem.id);
+        if (item.published !== null) counts.published += 1;
+        if (waiting.length >= 200) keep();
+        return { ...event, item: null };
+      }),
+    ).finally(keep);
+    return { read: report.read, ...counts, problems: own.size, report };
   }
 
   generate(options: GenerateOptions): Promise<GenerateReport> {
@@ -299,6 +305,22 @@ export class Kval {
       }),
     );
   }
+}
+
+type Arrived = ImportedCandidate & { readonly line: number | null };
+
+/** Each row's own reference first, then the kernels, those with a published label beside it. */
+function putArrived(store: LabelStore, arrived: readonly Arrived[]): { added: number; already: number } {
+  store.putProblems(arrived.flatMap(({ problem }) => (problem === null ? [] : [problem])));
+  const plain = store.putCandidates(arrived.filter(({ published }) => published === null));
+  const labelled = store.putPublished(
+    arrived.flatMap(({ published, ...sighting }) => (published === null ? [] : [{ ...sighting, published }])),
+  );
+  return { added: plain.added + labelled.added, already: plain.already + labelled.already };
+}
+
+async function* map<T, R>(items: AsyncIterable<T>, change: (item: T) => R): AsyncGenerator<R> {
+  for await (const item of items) yield change(item);
 }
 
 const packageSchema = z.object({ version: z.string() });

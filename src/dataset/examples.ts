@@ -18,9 +18,10 @@ export function* examplesOf(
   }
 }
 
-function ofLabel({ problem, candidate, measured }: Label): LabelledExample {
+function ofLabel({ problem, candidate, measured, settings }: Label): LabelledExample {
   const { outcome, fidelity, provenance } = measured;
-  const timing = outcome.status === 'correct' ? outcome.timing : null;
+  // Runtimes of two sizes of a problem do not mix.
+  const timing = outcome.status === 'correct' && !settings.small ? outcome.timing : null;
   return {
     problem: problemFields(problem),
     candidate: candidateFields(candidate),
