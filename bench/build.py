@@ -167,7 +167,7 @@ def _nvcc_accepts(specs: Sequence[ExtensionSpec], toolchain: Toolchain) -> bool:
 
 def _cpp_accepts(spec: ExtensionSpec, toolchain: Toolchain) -> bool:
     with _folder() as folder:
-        headers = precompiled_headers(toolchain, CACHE, spec.extra_cflags, None, None)
+        headers = precompiled_headers(toolchain, CACHE, spec.extra_cflags)
         plan = stock_plan(spec, toolchain, folder, precompiled=headers)
         write_sources(spec, folder)
         work = [one for one in plan.compilations if one.tool == "g++"]

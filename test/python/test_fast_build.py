@@ -145,7 +145,7 @@ def test_messages_print_as_torch_prints(module: ModuleType) -> None:
 
 def test_arguments_of_other_types_are_refused(module: ModuleType) -> None:
     x = torch.zeros(2, 2)
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: module.filled(x, 2.5),
         lambda: module.filled(1, 2),
         lambda: module.filled(x),
@@ -153,7 +153,8 @@ def test_arguments_of_other_types_are_refused(module: ModuleType) -> None:
         lambda: module.fail(2**40),
         lambda: module.mixed("1", 2, "s"),
         lambda: module.squares(1, 1.0),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(TypeError, match="incompatible function arguments"):
             call()
 
@@ -189,8 +190,8 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
          "nvcc"),
         ("a header nobody has", DECLARED, "#include <zzq/none.h>\n" + KERNEL + HOST, "nvcc"),
         ("too much shared memory", DECLARED,
-         "__global__ void k(float* a, int n) { __shared__ float s[99999]; s[n] = 1; __syncthreads(); a[0] = s[0]; }\n" + HOST,
-         "nvcc"),
+         "__global__ void k(float* a, int n) { __shared__ float s[99999]; s[n] = 1; __syncthreads(); a[0] = s[0]; }\n"
+         + HOST, "nvcc"),
         ("defined twice", DECLARED + "int g() { return 1; }", KERNEL + HOST + "int g() { return 2; }", "link"),
     ],
 )  # fmt: skip
