@@ -246,6 +246,13 @@ def test_a_missing_compiler_is_the_instruments_failure(
     assert isinstance(outcome, Invalid), "what builds nothing needs no compiler"
 
 
+def test_what_only_a_gpu_can_tell_is_not_guessed(build: Build) -> None:
+    with pytest.raises(InstrumentError, match="needs a real GPU"):
+        build(HEAD + "raise RuntimeError('Found no NVIDIA driver on your system')\n" + MODEL)
+    outcome, _ = build(HEAD + "metadata\n" + MODEL)
+    assert isinstance(outcome, Invalid) and outcome.reason == "python-error"
+
+
 def test_a_broken_problem_is_the_instruments_failure(cache_folder: Path, tmp_path: Path) -> None:
     asked = Candidate(HEAD + "tiny = None\n" + MODEL, "python")
     with pytest.raises(InstrumentError) as failed:

@@ -187,6 +187,9 @@ def _without_builds(probe: probing.Probe, builder: Builder) -> Outcome:
     if probe.problem_broken is not None and not built:
         raise InstrumentError("problem-broken", probe.problem_broken, retry=False)
     if probe.phase == "import" and probe.error_type is not None:
+        if not built and probe.device_only:
+            message = f"importing the candidate needs a real GPU: {probe.error_type}: {(probe.error or '')[:300]}"
+            raise InstrumentError("device-lost", message, retry=False)
         if not built:
             return Invalid("python-error", f"{probe.error_type}: {probe.error}")
         if not probe.device_only and not probe.used_module:

@@ -6,6 +6,8 @@ asked for its figures, g++ finds torch's headers precompiled, and a failed g++ e
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -13,7 +15,7 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +25,7 @@ from kval_harness.build.record import Attempt
 from kval_harness.build.spec import ExtensionSpec, SourceFile, is_cuda_file
 from kval_harness.build.steps import RunningStep, Step, instrument_error, run_step, start_step
 from kval_harness.build.toolchain import Toolchain
+from kval_harness.contain import Interrupted
 from kval_harness.outcome import CompileError, Diagnostic, Timeout
 
 NVCC_FLAGS = (
@@ -189,33 +192,55 @@ def precompiled_headers(
     words = shell_words(_header_flags(toolchain, kind))
     identity = json_like(toolchain.identity()) + "\n" + "\n".join(words) + "\n" + str(toolchain.torch_root)
     target = cache_folder / "headers" / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    if (target / "torch" / "extension.h.gch").exists():
+    header = target / "torch" / "extension.h.gch"
+    if header.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(target.parent / "lock", stop):
+            for left in target.parent.glob(".draft-*"):  # of a killed process; the living hold the lock
+                shutil.rmtree(left, ignore_errors=True)
+            if header.exists() or _precompile(toolchain, words, target, stop):
+                return target
+            return None
+    except OSError as error:
+        raise instrument_error(error, "torch's headers cannot be precompiled") from error
+
+
+def _precompile(toolchain: Toolchain, flags: Sequence[str], target: Path, stop: Callable[[], bool] | None) -> bool:
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
     try:
         (draft / "torch").mkdir()
         header = toolchain.torch_root / "include" / "torch" / "extension.h"
+        words = [toolchain.cxx, "-x", "c++-header", str(header), "-o", str(draft / "torch" / "extension.h.gch"), *flags]
         step = run_step(
             "g++",
-            [toolchain.cxx, "-x", "c++-header", str(header), "-o", str(draft / "torch" / "extension.h.gch"), *words],
+            words,
             folder=draft,
             environment=toolchain.environment(draft),
             deadline=time.monotonic() + PRECOMPILE_LIMIT_S,
             stop=stop,
         )
-        if not step.ok:
-            return None
-        try:
+        if step.ok:
             draft.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
-        return target
-    except OSError as error:
-        raise instrument_error(error, "torch's headers cannot be precompiled") from error
+        return step.ok
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, stop: Callable[[], bool] | None) -> Iterator[None]:
+    """One process at a time; the others wait for its work instead of doing it too."""
+    with lock.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if stop is not None and stop():
+                    raise Interrupted from None
+                time.sleep(0.1)
+        yield
 
 
 def json_like(identity: dict[str, str]) -> str:
