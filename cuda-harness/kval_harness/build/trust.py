@@ -50,6 +50,11 @@ UNDECLARED = (
     re.compile(r"^[\u2018'`](\w+)[\u2019'] is not a member of"),
     re.compile(r"^[\u2018'`](\w+)[\u2019'] does not name a type"),
 )
+# Complaints about CUDA's own types.
+CUDA_TYPE = re.compile(
+    r'^class "(?:u?(?:char|short|int|long|longlong)|float|double|dim)[1-4](?:_\w+)?" has no member "\w+"$'
+    r'|^no instance of constructor "dim3::dim3" matches the argument list argument types are: \((?!.*(?:::|error))'
+)
 MISSING_HEADER = re.compile(r'^cannot open source file "([^"]+)"|^([^:]+): No such file or directory')
 # Complaints about the form of the text alone.
 SYNTAX = re.compile(
@@ -95,13 +100,16 @@ def must_decline(spec: ExtensionSpec, prepared: Prepared) -> str | None:
             return f"it adds to {found.group()}"
     if re.search(r"##|\b__FILE__\b|\b__has_include\b|\bTORCH_VERSION\w*", plain):
         return "text that the preprocessor would make"
+    known = prepared.vocabulary
     for name in DIRECTIVE.findall(plain):
         if name[0] in ("if", "elif", "include_next", "import", "undef"):
             return f"the directive #{name[0]} {name[1]}".rstrip()
         if name[0] == "pragma" and name[1] not in HARMLESS_PRAGMAS:
             return f"the directive #pragma {name[1]}".rstrip()
-        if name[0] in ("ifdef", "ifndef", "define") and name[1] in prepared.vocabulary.words:
+        if name[0] in ("ifdef", "ifndef", "define") and (name[1] in known.macros or name[1] in known.late):
             return f"the directive #{name[0]} {name[1]}"
+        if name[0] == "define" and name[1] in known.words and _torch_header_after(plain, name[1]):
+            return f"the directive #define {name[1]} before a header of torch's"
     words = frozenset(WORD.findall(plain))
     for kind, names in (("macro", prepared.vocabulary.macros), ("name", prepared.vocabulary.globals)):
         shared = words & names
@@ -133,6 +141,12 @@ def judge(
     if said is None:
         return "a compiler failed without a word: " + steps[-1].output.strip()[-200:]
     return f"{said.file}{f':{said.line}' if said.line else ''}: {said.message}"
+
+
+def _torch_header_after(text: str, name: str) -> bool:
+    """Whether a header of torch's is read with `name` defined."""
+    place = re.search(rf"#[ \t]*define[ \t]+{name}\b", text)
+    return place is not None and re.search(r"#[ \t]*include", text[place.end() :]) is not None
 
 
 def _own_text(spec: ExtensionSpec) -> str:
@@ -171,6 +185,8 @@ def _certain(
         return _nobody_has(missing.group(1) or missing.group(2), toolchain)
     if not _starting_headers_only(_own_text(spec)):
         return False
+    if CUDA_TYPE.match(one.message):
+        return True
     for pattern in UNDECLARED:
         if undeclared := pattern.match(one.message):
             return undeclared.group(1) not in prepared.vocabulary.words

@@ -58,6 +58,9 @@ STANDARD: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 BINDING = re.compile(r"PYBIND11_MODULE|\bpy::|\bpybind11\b|wrap_pybind_function")
 
+# Names that a flag of their own brings.
+ON_REQUEST = re.compile(r"AT_DISPATCH|PYBIND11_|py$|pybind11$")
+
 
 @dataclass(frozen=True)
 class Demand:
@@ -79,7 +82,9 @@ def demand_of(text: str, operators: Operators, late: frozenset[str], *, binds: b
     flags = []
     standard = [header for header, names in STANDARD.items() if not words.isdisjoint(names)]
     listed = {name for names in STANDARD.values() for name in names}
-    if not words.isdisjoint(late - listed):  # some other name of a standard header: all of them, as torch has
+    # Some other name that the shim has at its fullest: all of it, as torch has.
+    full = any(word not in listed and not ON_REQUEST.match(word) for word in words & late)
+    if full:
         standard = list(STANDARD)
     generated = methods + functions
     if "vector" in standard or "::std::vector" in generated or "vec" in words:
@@ -87,11 +92,11 @@ def demand_of(text: str, operators: Operators, late: frozenset[str], *, binds: b
     needs_text = any(name in standard for name in ("string", "stdexcept", "sstream", "iostream"))
     if needs_text or "string_view" in generated or re.search(r'"(?:cuda|cpu|meta)', text):
         flags.append("KVAL_STRING")
-    if re.search(r"\w*accessor", text, re.IGNORECASE):
+    if full or re.search(r"\w*accessor", text, re.IGNORECASE):
         flags.append("KVAL_ACCESSOR")
-    if re.search(r"c10::Half|at::Half|torch::Half|BFloat16|_HALF|AT_DISPATCH", text):
+    if full or re.search(r"c10::Half|at::Half|torch::Half|BFloat16|_HALF|AT_DISPATCH", text):
         flags.append("KVAL_HALF")
-    if "AT_DISPATCH" in text:
+    if full or "AT_DISPATCH" in text:
         flags.append("KVAL_DISPATCH")
     if binds:
         flags.append("KVAL_BIND")

@@ -97,7 +97,7 @@ def names_of(text: str, macros: frozenset[str]) -> Names:
                 opaque += 1
             elif token == "}":
                 opaque -= 1
-            elif word and opaque == 1 and scopes and scopes[-1][1] and not path:
+            elif word and opaque == 1 and scopes and scopes[-1][1] and not path and token not in KEYWORDS:
                 globals_found.add(token)
             if opaque == 0 and scopes:
                 scopes.pop()
