@@ -164,7 +164,7 @@ describe.skipIf(!namespaces)('a full disk (needs user namespaces to make one)', 
     await mkdir(small);
     const kernels = join(root, 'kernelbench', 'candidates');
     const script = [
-      `mount -t tmpfs -o size=600k tmpfs ${small}`,
+      `mount -t tmpfs -o size=400k tmpfs ${small}`,
       `${process.execPath} ${cli} problems list starter/level1/1 --store ${small}/labels.db >/dev/null`,
       `${process.execPath} ${cli} import ${kernels} --set starter --store ${small}/labels.db`,
       'echo "status $?"',

@@ -98,7 +98,9 @@ def must_decline(spec: ExtensionSpec, prepared: Prepared) -> str | None:
     for found in FOREIGN_NAMESPACE.finditer(plain):
         if not re.search(r"using\s+$", plain[: found.start()]):
             return f"it adds to {found.group()}"
-    if re.search(r"##|\b__FILE__\b|\b__has_include\b|\bTORCH_VERSION\w*", plain):
+    if inner := re.search(r"\busing\s+namespace\s+(?:torch|at|c10)\s*::\s*\w+", plain):
+        return inner.group()
+    if re.search(r"##|\b__has_include\b|\bTORCH_VERSION\w*", plain):
         return "text that the preprocessor would make"
     known = prepared.vocabulary
     for name in DIRECTIVE.findall(plain):

@@ -105,7 +105,9 @@ def names_of(text: str, macros: frozenset[str]) -> Names:
         if token == "(":
             if pending:
                 globals_found.add(pending)
-            if parentheses == 0 and head and path and path[0] in OPEN_NAMESPACES and head[-1][0].isidentifier():
+            # Deeper namespaces, such as at::native, are not searched for a call's arguments.
+            found_by_argument = len(path) == 1 and path[0] in OPEN_NAMESPACES
+            if parentheses == 0 and head and found_by_argument and head[-1][0].isidentifier():
                 function = head[-1] if head[-2:-1] != ["::"] else ""
             parentheses += 1
         elif token == ")":
