@@ -23,12 +23,12 @@ from kval_harness.outcome import CompileError, Diagnostic
 
 HARMLESS_FLAG = re.compile(
     r"-O[0-3s]?|-Ofast|-g|-w|-Wall|-Wextra|-Wno-[\w-]+|-std=(?:c|gnu)\+\+(?:17|20)|-fPIC|-march=[\w-]+|-mtune=[\w-]+"
-    r"|-ffast-math|-funroll-loops|-fopenmp|-m(?:avx\w*|fma|sse\w*)"
+    r"|-l[\w.+-]+|-ffast-math|-funroll-loops|-fopenmp|-m(?:avx\w*|fma|sse\w*)"
 )
 HARMLESS_NVCC_FLAG = re.compile(
     r"-O[0-3]|--?use_fast_math|--?maxrregcount=\d+|-lineinfo|--generate-line-info|-Xptxas=\S+|-Xptxas|--ptxas-options=\S+"
     r"|-v|-std=c\+\+17|--std=c\+\+17|--expt-relaxed-constexpr|--expt-extended-lambda|--extended-lambda|--fmad=\w+"
-    r"|-diag-suppress=?\d*|-w|-g|--ftz=\w+|--prec-div=\w+|--prec-sqrt=\w+|-Xcompiler|-fPIC|-O3"
+    r"|-l[\w.+-]+|-diag-suppress=?\d*|-w|-g|--ftz=\w+|--prec-div=\w+|--prec-sqrt=\w+|-Xcompiler|-fPIC|-O3"
 )
 HARMLESS_LINK_FLAG = re.compile(r"-l[\w.+-]+|-L\S+|-Wl,-rpath,\S+|-Wl,--no-as-needed|-s")
 
