@@ -42,6 +42,9 @@ DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*(\w*)", re.MULTILINE)
 HARMLESS_PRAGMAS = ("unroll", "once", "GCC", "nv_diag_suppress", "nv_diagnostic")
 CALLED = re.compile(r"(?<![\w:.>])([A-Za-z_]\w*)\s*\(")
 
+LAUNCHED = re.compile(r"\b([A-Za-z_]\w*)(\s*<<<)")
+NOT_CALLS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "static_cast", "reinterpret_cast", "dim3"))
+
 # Complaints about a name that nobody declares.
 UNDECLARED = (
     re.compile(r'^identifier "(?:[\w:]*::)?(\w+)" is undefined'),
@@ -52,7 +55,8 @@ UNDECLARED = (
 )
 # Complaints about CUDA's own types.
 CUDA_TYPE = re.compile(
-    r'^class "(?:u?(?:char|short|int|long|longlong)|float|double|dim)[1-4](?:_\w+)?" has no member "\w+"$'
+    r"^a __global__ function must have a void return type|^a variable length array cannot have static storage duration"
+    r'|^class "(?:u?(?:char|short|int|long|longlong)|float|double|dim)[1-4](?:_\w+)?" has no member "\w+"$'
     r'|^no instance of constructor "dim3::dim3" matches the argument list argument types are: \((?!.*(?:::|error))'
 )
 MISSING_HEADER = re.compile(r'^cannot open source file "([^"]+)"|^([^:]+): No such file or directory')
@@ -65,6 +69,16 @@ SYNTAX = re.compile(
 OWN = re.compile(
     r"^function \"[^\"]+\" has already been defined|^[\u2018'`]?redefinition of|^redefinition of"
     r"|^variable \"\w+\" has already been defined|^\"\w+\" has already been declared in the current scope"
+)
+# Complaints about a call: certain where the candidate declares what it calls, with builtin types alone.
+CALL = re.compile(
+    r"^too (?:few|many) arguments in function call"
+    r"|^argument of type \"(?P<given>[^\"]+)\"(?: \(aka \"(?P<given_as>[^\"]+)\"\))? is incompatible"
+    r" with parameter of type \"(?P<wanted>[^\"]+)\"(?: \(aka \"(?P<wanted_as>[^\"]+)\"\))?$"
+)
+BUILTIN_TYPE = re.compile(
+    r"(?:\b(?:const|volatile|unsigned|signed|char|short|int|long|float|double|bool|void|size_t|u?int(?:8|16|32|64)_t"
+    r"|__restrict__)\b|[\s*&])+"
 )
 TORCH_WORDS = re.compile(
     r"\b(?:torch|at|c10|Tensor|scalar_t|Half|BFloat16|IntArrayRef|accessor|[A-Za-z]*PackedTensorAccessor\w*|auto)\b"
@@ -196,6 +210,8 @@ def _certain(
         return True
     text = without_comments(source.text)
     line = one.line + source.header_lines
+    if (call := CALL.match(one.message)) and all(BUILTIN_TYPE.fullmatch(type_) for type_ in call.groups() if type_):
+        return _calls_only_its_own(text, line, prepared)
     if SYNTAX.match(one.message):
         return first and _ordinary(text, line, prepared)
     return _in_plain_device_code(text, line, prepared)
@@ -217,6 +233,19 @@ def _ordinary(text: str, line: int, prepared: Prepared) -> bool:
     near = "\n".join(text.split("\n")[max(0, line - 3) : line])
     unknown = {word for word in WORD.findall(near) if word in prepared.vocabulary.functions}
     return not unknown and "AT_DISPATCH" not in near
+
+
+def _calls_only_its_own(text: str, line: int, prepared: Prepared) -> bool:
+    """Whether every function that the line calls is the candidate's own, declared without a type of torch's."""
+    here = text.split("\n")[line - 1] if 0 < line <= text.count("\n") + 1 else ""
+    called = {name for name, _ in LAUNCHED.findall(here)} | set(CALLED.findall(here)) - NOT_CALLS
+    return bool(called) and all(_is_own(name, text) and name not in prepared.vocabulary.functions for name in called)
+
+
+def _is_own(name: str, text: str) -> bool:
+    declared = re.findall(rf"(?:^|[;}}])([^;{{}}()#]*?)\b{name}\s*\(([^{{}};]*?)\)\s*[{{;]", text, re.MULTILINE)
+    whole = [f"{before} {parameters}" for before, parameters in declared if re.search(r"\w[\s*&]+$", before)]
+    return bool(whole) and not any(TORCH_WORDS.search(one) for one in whole)
 
 
 def _in_plain_device_code(text: str, line: int, prepared: Prepared) -> bool:

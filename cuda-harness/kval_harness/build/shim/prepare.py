@@ -31,6 +31,7 @@ TORCH_LIBRARIES = ("c10", "c10_cuda", "torch_cpu", "torch_cuda", "torch", "torch
 # Torch's own headers that are light enough to be used as they are.
 REAL_HEADERS = (
     "ATen/Dispatch.h",
+    "ATen/core/Reduction.h",
     "ATen/core/TensorAccessor.h",
     "c10/util/Deprecated.h",
     "c10/util/TypeSafeSignMath.h",

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <ATen/core/Reduction.h>
 #include <kval/demand.h>
 #include <kval/runtime.h>
 #ifdef KVAL_STRING
