@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { settingsSchema } from './candidate.js';
 import type { Kval } from './kval.js';
@@ -64,13 +65,17 @@ export async function quickstart(
   stage(4, 'training the embedded simulator');
   await kval.finetune({ datasetFolder: place('dataset'), outFolder: place('model'), signal });
 
+  const shipped = kval.config.embeddedModelFolder;
   stage(5, 'judging the held-out kernels: real against simulated');
   const { report, files } = await kval.report({
     dataset: place('dataset'),
-    models: [place('model')],
+    models: [place('model'), ...(existsSync(join(shipped, 'metrics.json')) ? [shipped] : [])],
     title: 'kval quickstart',
     commands: ['npm run quickstart'],
-    notes: ['The quickstart trains on the few kernels that ship. It shows the loop, not how good a simulator can be.'],
+    notes: [
+      'The first simulator was trained a moment ago on the few kernels that ship: it shows the loop, not how good one can be.',
+      'The second, where there is one, is the simulator that ships; its card in models/embedded says what it was trained on.',
+    ],
     outFolder: place('report'),
     signal,
   });
