@@ -162,7 +162,8 @@ export class Kval {
     onProgress?: (progress: CollectProgress) => void;
   }): Promise<CollectReport> {
     const store = await this.store();
-    const problems = await this.#shaped(selectProblems(store, options.problems), options.signal);
+    const { small } = options.settings;
+    const problems = await this.#shaped(selectProblems(store, options.problems), small, options.signal);
     const byId = new Map(problems.map((problem) => [problem.id, problem]));
     const jobs = selectCandidates(store, { ...options.candidates, problems }).flatMap(({ candidate }): Job[] => {
       const problem = byId.get(candidate.problemId);
@@ -198,7 +199,12 @@ export class Kval {
   }
 
   async simulated(model: string = this.config.embeddedModelFolder): Promise<SimulatedValidator> {
-    return createSimulatedValidator({ simulator: await openEmbeddedSimulator({ folder: model }) });
+    const references = referenceRuntimes(await this.store());
+    const simulator = await openEmbeddedSimulator({
+      folder: model,
+      referenceRuntimeMs: (problem) => references.get(`${problem.id} ${problem.sourceHash}`) ?? null,
+    });
+    return createSimulatedValidator({ simulator });
   }
 
   async validator({ mode, model, policy }: ValidatorConfig): Promise<Validator<Verdict>> {
@@ -218,7 +224,7 @@ export class Kval {
 
   /** Reads one candidate and finds its problem. */
   async job(path: string, problemWords: string, settings: Settings): Promise<Job> {
-    const [problem] = await this.#shaped(selectProblems(await this.store(), problemWords).slice(0, 1));
+    const [problem] = await this.#shaped(selectProblems(await this.store(), problemWords).slice(0, 1), settings.small);
     if (problem === undefined) throw new Error('selectProblems gives at least one problem');
     return { problem, candidate: await readOne(path, problem.id), settings };
   }
@@ -286,21 +292,22 @@ export class Kval {
     this.#store = undefined;
   }
 
-  /** Labels of problems with other shapes must never mix, so the harness looks at every problem once. */
-  async #shaped(problems: readonly Problem[], signal?: AbortSignal): Promise<Problem[]> {
+  /** Labels of problems with other shapes must never mix, so the harness looks at every problem that is to be judged. */
+  async #shaped(problems: readonly Problem[], small: boolean, signal?: AbortSignal): Promise<Problem[]> {
     const store = await this.store();
     return Promise.all(
       problems.map(async (problem) => {
-        if (problem.shapeHash !== null) return problem;
+        const atSmall = small && problem.hasSmall;
+        if (problem.shapeHash !== null && !atSmall) return problem;
         const { result } = await this.pool().ask(describeProblem, {
           about: problem.id,
           on: 'build',
           params: () => ({ source: problem.source }),
           signal,
         });
-        if (result.shapeHash === null) return problem;
+        if (atSmall) return { ...problem, shapeHash: result.smallShapeHash };
         const shaped = { ...problem, shapeHash: result.shapeHash };
-        store.putProblems([shaped]);
+        if (result.shapeHash !== null) store.putProblems([shaped]);
         return shaped;
       }),
     );
@@ -321,6 +328,16 @@ function putArrived(store: LabelStore, arrived: readonly Arrived[]): { added: nu
 
 async function* map<T, R>(items: AsyncIterable<T>, change: (item: T) => R): AsyncGenerator<R> {
   for await (const item of items) yield change(item);
+}
+
+/** How long each problem's own `Model` takes, where a label says so: what a predicted speed-up is reckoned from. */
+function referenceRuntimes(store: LabelStore): Map<string, number> {
+  const known = new Map<string, number>();
+  for (const { problem, measured, settings } of store.iterate({ statuses: ['correct'] })) {
+    const timing = measured.outcome.status === 'correct' && !settings.small ? measured.outcome.timing : null;
+    if (timing !== null) known.set(`${problem.id} ${problem.sourceHash}`, timing.referenceMs.median);
+  }
+  return known;
 }
 
 const packageSchema = z.object({ version: z.string() });

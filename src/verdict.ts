@@ -68,8 +68,9 @@ export const outcomeSchema = z.discriminatedUnion('status', [
   z.object({
     status: z.literal('correct'),
     timing: timingSchema.nullable(),
-    maxAbsError: z.number(),
-    maxRelError: z.number(),
+    /** Null where an error has no finite size, as between equal infinities. */
+    maxAbsError: z.number().nullable(),
+    maxRelError: z.number().nullable(),
   }),
   z.object({ status: z.literal('built') }),
 ]);

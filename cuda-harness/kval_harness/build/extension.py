@@ -69,11 +69,18 @@ def build_extension(
     declined = None
     if settings.path != "stock":
         made, key = builder.make("fast")
-        if made.attempt.declined is None or settings.path == "fast":
+        declined = made.attempt.declined or _doubt(made.load_error)
+        if declined is None or settings.path == "fast":
             return _finished(spec, "fast", key, made, began, None)
-        declined = made.attempt.declined
     made, key = builder.make("stock")
     return _finished(spec, "stock", key, made, began, declined)
+
+
+def _doubt(error: LoadError | None) -> str | None:
+    """A symbol of torch's that the fast build leaves undefined may be the shim's own fault."""
+    torch_owned = ("at::", "c10::", "torch::", "kval_")
+    missing = [symbol for symbol in (error.undefined_symbols if error else ()) if symbol.startswith(torch_owned)]
+    return f"torch's symbol {missing[0]} stayed undefined" if missing else None
 
 
 def prepare_fast(toolchain: Toolchain, settings: BuildSettings, stop: StopSignal | None = None) -> None:
