@@ -1,11 +1,16 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { collect } from '../../src/labels/collect.js';
 import { LabelStore } from '../../src/labels/store.js';
 import { exampleJob, exampleMeasured } from './examples.js';
 
-/** Labels `count` jobs with a validator that takes `ms` for each and writes down what it was asked. */
-export async function main(path: string, log: string, who: string, count: string, ms: string): Promise<void> {
+/**
+ * Labels `count` jobs with a validator that takes `ms` for each and writes down what it was asked. With `go`, it says
+ * `ready` and begins when that file is there, so that two processes begin together however busy the machine is.
+ */
+export async function main(path: string, log: string, who: string, count: string, ms: string, go = ''): Promise<void> {
   const store = LabelStore.open(path);
+  if (go !== '') process.stdout.write('ready\n');
+  while (go !== '' && !existsSync(go)) await new Promise((resolve) => setTimeout(resolve, 5));
   const report = await collect({
     jobs: Array.from({ length: Number(count) }, (_, index) => exampleJob(`job ${index}`)),
     validator: {

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Job, jobKey } from '../../src/candidate.js';
@@ -162,8 +162,11 @@ test('a verdict that comes in spite of the abort is kept', async () => {
 
 test('two processes on one store share the work, and do none of it twice', async () => {
   const log = join(folder, 'log');
-  const workers = ['a', 'b'].map((who) => secondProcess('collect-jobs.ts', path, log, who, '40', '30'));
+  const go = join(folder, 'go');
+  const workers = ['a', 'b'].map((who) => secondProcess('collect-jobs.ts', path, log, who, '40', '30', go));
   others.push(...workers);
+  await Promise.all(workers.map((worker) => worker.line('ready')));
+  writeFileSync(go, '');
   expect(await Promise.all(workers.map((worker) => worker.ended))).toEqual([0, 0]);
   const done = readFileSync(log, 'utf8').trim().split('\n');
   expect(done).toHaveLength(40);
