@@ -35,9 +35,11 @@ export async function judgeHeldOut(options: {
     const predictions: ReportCase['predictions'] = [];
     for (const simulator of options.simulators) {
       const said = await simulator.validate(job, signal === undefined ? {} : { signal });
-      simulators.set(simulator.name, { id: simulator.name, ...said.simulator });
+      // Short, for tables and plots; the report gives engine, model and calibration in full once.
+      const id = `${said.simulator.engine} ${said.simulator.model.slice(0, 6)}`;
+      simulators.set(id, { id, ...said.simulator });
       predictions.push({
-        simulator: simulator.name,
+        simulator: id,
         compiled: said.probabilities.compiled,
         correct: said.probabilities.correct,
         runtimeMs: said.runtimeMs,
