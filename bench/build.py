@@ -10,7 +10,7 @@ Kernels come from the corpora (`KVAL_CORPORA`, else `../shared/corpora`), in an 
 builds each kernel both ways, in turn. `agreement` compares the fast verdict with a cheaper stand-in for stock: torch's
 real headers, `nvcc -cubin` with several kernels in one file (halved until the culprits are found), `g++ -fsyntax-only`
 on a precompiled header. `share` counts what the fast path handles. Every result is appended to
-`bench/results/build-progress.jsonl`; what is there is not measured again. The figures go to `bench/results/build.json`.
+`bench/results/build.jsonl`; what is there is not measured again. The figures go to `bench/results/build.json`.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ from kval_harness.build.toolchain import Toolchain, find_toolchain  # noqa: E402
 from kval_harness.probe import Answer, Refusal, probe_candidate  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"
-PROGRESS = RESULTS / "build-progress.jsonl"
+MEASURED = RESULTS / "build.jsonl"
 CACHE = ROOT / ".kval" / "bench-cache"
+PROBED = CACHE / "probed.jsonl"
 STAGES = ("stock", "agreement", "share", "report")
 FULL = {"stock": 24, "agreement": 300, "share": 2000}
-BATCH = 8
+BATCH = 24
 LIMIT_S = 1800.0
 INCLUDE_LINE = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 # What cannot stand inside a namespace with others.
@@ -104,8 +105,10 @@ def _agreement(specs: list[tuple[str, ExtensionSpec]], toolchain: Toolchain, lim
     for start in range(0, len(waiting), BATCH):
         group = waiting[start : start + BATCH]
         verdicts = {name: _fast_verdict(spec, toolchain) for name, spec in group}
-        handled = [(name, spec) for name, spec in group if verdicts[name]["verdict"] != "declined"]
-        cuda = dict(_cuda_verdicts(handled, toolchain))
+        # Those that should fail go alone: one of them would make its whole batch be halved.
+        cuda = dict(_cuda_verdicts([one for one in group if verdicts[one[0]]["verdict"] == "built"], toolchain))
+        failed = [(name, spec) for name, spec in group if verdicts[name]["verdict"] == "failed"]
+        cuda |= {name: _nvcc_accepts([spec], toolchain) for name, spec in failed}
         for name, spec in group:
             stand_in = None
             if name in cuda:
@@ -212,7 +215,7 @@ def _message(attempt: Attempt) -> str | None:
 
 def _specs(corpora: Path, seed: int) -> list[tuple[str, ExtensionSpec]]:
     """Every build call of every CUDA candidate, in the seed's order. Probing all takes minutes, so it is kept."""
-    known = {one["id"]: one["specs"] for one in _measured("probe")}
+    known = {one["id"]: one["specs"] for one in _rows(PROBED)}
     problems = {(row["level"], row["problem_id"]): row["code"] for row in _rows(corpora / "kernelbench-problems.jsonl")}
     found = []
     for file in sorted(corpora.glob("candidates-*.jsonl")):
@@ -223,7 +226,7 @@ def _specs(corpora: Path, seed: int) -> list[tuple[str, ExtensionSpec]]:
             if name not in known:
                 problem = row.get("reference_code") or problems.get((row["level"], row["problem_id"]))
                 known[name] = _probe(row["code"], problem)
-                _keep({"stage": "probe", "id": name, "specs": known[name]})
+                _append(PROBED, {"id": name, "specs": known[name]})
             found += [(f"{name}:{call}", ExtensionSpec.from_json(data)) for call, data in enumerate(known[name])]
     random.Random(seed).shuffle(found)
     return found
@@ -312,16 +315,22 @@ def _row(label: str, spread: dict[str, float] | None) -> str:
 
 
 def _measured(stage: str) -> list[dict[str, Any]]:
-    return [one for one in _rows(PROGRESS) if one.get("stage") == stage] if PROGRESS.exists() else []
+    return [one for one in _rows(MEASURED) if one["stage"] == stage]
 
 
 def _keep(record: dict[str, Any]) -> None:
-    with PROGRESS.open("a", encoding="utf-8") as file:
+    _append(MEASURED, record)
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if not path.exists():
+        return rows
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             rows.append(json.loads(line))

@@ -1,13 +1,11 @@
 """The starter problems are sound and small, and every sample candidate says what is expected of it.
 
-With KVAL_TEST_BUILDS=1 every candidate is also built, and the outcome compared with its first line (minutes; a cached
-build costs nothing the second time).
+That it gets what it expects is held by `test/quickstart.test.ts`, which labels them all.
 """
 
 from __future__ import annotations
 
 import ast
-import os
 import re
 import time
 from collections import Counter
@@ -45,7 +43,6 @@ OUTCOMES = {
     "invalid python-error",
     "invalid not-python",
 }
-SEEN_BY_EXECUTION = ("correct", "runtime-error forward", "runtime-error construct", "timeout", "mismatch", "rejected")
 
 
 def name_of(path: Path) -> str:
@@ -138,7 +135,7 @@ def test_candidate_says_what_is_expected(path: Path) -> None:
     assert path.parent.name in BY_STEM
     if path.suffix == ".cu":
         assert "PYBIND11_MODULE" in path.read_text()
-    elif expected == "invalid not-python":
+    elif expected == "invalid not-python" or "SyntaxError" in path.read_text().split("\n")[1]:
         with pytest.raises(SyntaxError):
             ast.parse(path.read_text())
     else:
@@ -150,32 +147,3 @@ def test_candidate_says_what_is_expected(path: Path) -> None:
 def test_no_two_candidates_are_the_same_text() -> None:
     bodies = Counter(path.read_text().split("\n", 2)[2] for path in CANDIDATES)
     assert max(bodies.values()) == 1
-
-
-@pytest.mark.skipif(not os.environ.get("KVAL_TEST_BUILDS"), reason="minutes of nvcc: set KVAL_TEST_BUILDS=1")
-@pytest.mark.parametrize("path", CANDIDATES, ids=name_of)
-def test_build_says_what_is_expected(path: Path, tmp_path: Path, build_cache: Path) -> None:
-    from kval_harness.build.candidate import build_candidate
-    from kval_harness.outcome import InstrumentError
-    from kval_harness.protocol import BuildSettings, Candidate, ProblemText
-
-    problem = ProblemText(BY_STEM[path.parent.name].read_text(), small=True)
-    candidate = Candidate(path.read_text(), "cuda" if path.suffix == ".cu" else "python")
-    settings = BuildSettings("sm_90", "auto", 900_000.0, build_cache, 10**10)
-    try:
-        outcome, _ = build_candidate(candidate, problem, settings, tmp_path)
-    except InstrumentError as error:
-        if error.code == "toolchain-missing":
-            pytest.skip(error.message)
-        raise
-    details = [getattr(outcome, field, None) for field in ("stage", "phase", "reason", "how", "cheat")]
-    said = " ".join([outcome.status, *(str(one) for one in details if one is not None)])
-    expected = expectation(path)
-    assert said == ("built" if expected.startswith(SEEN_BY_EXECUTION) else expected), outcome
-
-
-@pytest.fixture(scope="session")
-def build_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that outlives the run where KVAL_TEST_CACHE names one."""
-    kept = os.environ.get("KVAL_TEST_CACHE")
-    return Path(kept) if kept else tmp_path_factory.mktemp("builds")
