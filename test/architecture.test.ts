@@ -31,7 +31,8 @@ const arrows: Record<string, readonly string[]> = {
     'tuning',
     'report',
   ],
-  entrances: ['nouns', 'doctor', 'kval', 'import', 'validator', 'labels', 'report'],
+  commands: ['nouns', 'doctor', 'kval', 'import', 'labels', 'report', 'entrances'],
+  entrances: ['commands', 'nouns', 'doctor', 'kval', 'import', 'validator', 'labels', 'report'],
 };
 const nouns = ['problem', 'candidate', 'verdict', 'errors', 'config', 'model-card'];
 const entrances = ['cli', 'index', 'quickstart', 'print', 'progress'];

@@ -1,0 +1,56 @@
+import { type Settings, settingsSchema } from '../candidate.js';
+import { readConfig } from '../config.js';
+import { toKvalError } from '../errors.js';
+import { Kval } from '../kval.js';
+
+/** Aborted by the first Ctrl-C. */
+export const stop = new AbortController();
+
+/** Runs a verb: what it opens is closed, what it throws becomes an exit status with its advice. */
+export async function run(options: { store?: string }, verb: (kval: Kval) => Promise<void>): Promise<void> {
+  let kval: Kval | undefined;
+  try {
+    kval = new Kval(readConfig(), options.store === undefined ? {} : { store: options.store });
+    await verb(kval);
+  } catch (thrown) {
+    end(thrown);
+  } finally {
+    await kval?.close();
+  }
+}
+
+/** `auto`: a GPU where there is one; the architecture is the device's unless it is named. */
+export async function settingsOf(
+  kval: Kval,
+  options: { device: 'auto' | 'cuda' | 'none'; arch?: string; buildTimeout?: number; executeTimeout?: number } & Record<
+    string,
+    unknown
+  >,
+): Promise<Settings> {
+  const { devices } = await kval.hello(stop.signal);
+  const [first] = devices;
+  const { buildTimeout, executeTimeout } = options;
+  return settingsSchema.parse({
+    ...options,
+    device: options.device === 'auto' ? (first === undefined ? 'none' : 'cuda') : options.device,
+    arch: options.arch ?? (first === undefined ? undefined : `sm_${first.computeCapability.replace('.', '')}`),
+    ...(buildTimeout === undefined ? {} : { buildTimeoutMs: buildTimeout * 1_000 }),
+    ...(executeTimeout === undefined ? {} : { executeTimeoutMs: executeTimeout * 1_000 }),
+  });
+}
+
+export function end(thrown: unknown): void {
+  const error = toKvalError(thrown);
+  process.stderr.write(`kval: ${error.message}\n${error.fix}\n`);
+  if (error.code === 'internal' && error.cause instanceof Error) process.stderr.write(`${error.cause.stack ?? ''}\n`);
+  process.exitCode = error.exitStatus;
+}
+
+export function print(text: string): void {
+  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+}
+
+/** News for a person, beside the result. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
