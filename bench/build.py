@@ -54,8 +54,10 @@ LIMIT_S = 1800.0
 INCLUDE_LINE = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 # What cannot stand inside a namespace with others.
 UNBATCHABLE = re.compile(
-    r"PYBIND11_MODULE|extern|\bnamespace\s+(?:at|c10|torch|std)\b|^[ \t]*#[ \t]*(?!include|pragma)\w+", re.MULTILINE
+    r"PYBIND11_MODULE|extern\s*\"C\"|\bnamespace\s+(?:at|c10|torch|std)\b|^[ \t]*#[ \t]*(?!include|pragma|define)\w+",
+    re.MULTILINE,
 )
+DEFINED = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 
 
 def main() -> None:
@@ -159,7 +161,8 @@ def _nvcc_accepts(specs: Sequence[ExtensionSpec], toolchain: Toolchain) -> bool:
             texts = [_cuda_text(spec) for spec in specs]
             includes = dict.fromkeys(line.strip() for text in texts for line in INCLUDE_LINE.findall(text))
             parts = [
-                f'namespace batch_{place} {{\n#line 1 "{place}.cu"\n{INCLUDE_LINE.sub("", text)}\n}}'
+                f'namespace batch_{place} {{\n#line 1 "{place}.cu"\n{INCLUDE_LINE.sub("", text)}\n}}\n'
+                + "\n".join(f"#undef {name}" for name in DEFINED.findall(text))
                 for place, text in enumerate(texts)
             ]
             Path(folder / work[0].source.path).write_text("\n".join([*includes, *parts]), encoding="utf-8")
