@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import multiprocessing
+import subprocess
 import re
 import shlex
 import textwrap
@@ -354,6 +355,21 @@ def test_headers_are_precompiled_once_also_when_many_ask_at_once(toolchain: Tool
     optimised = precompiled_headers(small, tmp_path / "cache", ["-O3"])
     assert optimised not in (None, made) and precompiled_headers(small, tmp_path / "cache", ["-O2"]) == optimised
     assert not list((tmp_path / "cache" / "headers").glob(".draft-*"))
+
+
+def test_a_candidate_may_include_the_header_once_more(toolchain: Toolchain, tmp_path: Path) -> None:
+    """g++ takes a precompiled header for the first include alone; for the second it wants a file."""
+    from dataclasses import replace
+
+    include = tmp_path / "torch" / "include" / "torch"
+    include.mkdir(parents=True)
+    (include / "extension.h").write_text("#pragma once\ninline int answer() { return 42; }\n")
+    made = precompiled_headers(replace(toolchain, torch_root=tmp_path / "torch"), tmp_path / "cache")
+    source = tmp_path / "main.cpp"
+    source.write_text("#include <torch/extension.h>\n\n#include <torch/extension.h>\nint main() { return answer(); }\n")
+    command = [toolchain.cxx, "-isystem", str(made), "-isystem", str(include.parent), "-std=c++17", "-fsyntax-only"]
+    done = subprocess.run([*command, str(source)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_headers_that_do_not_compile_cost_only_time(toolchain: Toolchain, tmp_path: Path) -> None:

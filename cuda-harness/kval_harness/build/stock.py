@@ -190,7 +190,8 @@ def precompiled_headers(
     """
     kind = "optimised" if _optimises(extra_cflags) else "plain"
     words = shell_words(_header_flags(toolchain, kind))
-    identity = json_like(toolchain.identity()) + "\n" + "\n".join(words) + "\n" + str(toolchain.torch_root)
+    parts = [json_like(toolchain.identity()), *words, str(toolchain.torch_root), "with a header beside it"]
+    identity = "\n".join(parts)
     target = cache_folder / "headers" / hashlib.sha256(identity.encode()).hexdigest()[:16]
     header = target / "torch" / "extension.h.gch"
     if header.exists():
@@ -211,6 +212,8 @@ def _precompile(toolchain: Toolchain, flags: Sequence[str], target: Path, stop: 
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
     try:
         (draft / "torch").mkdir()
+        # Read where g++ cannot take the precompiled header, as when a candidate includes torch's header once more.
+        (draft / "torch" / "extension.h").write_text("#include_next <torch/extension.h>\n", encoding="utf-8")
         header = toolchain.torch_root / "include" / "torch" / "extension.h"
         words = [toolchain.cxx, "-x", "c++-header", str(header), "-o", str(draft / "torch" / "extension.h.gch"), *flags]
         step = run_step(
