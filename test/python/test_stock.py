@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import itertools
 import multiprocessing
-import subprocess
 import re
 import shlex
+import subprocess
 import textwrap
 import time
 from collections.abc import Callable
