@@ -24,7 +24,7 @@ from kval_harness.build.spec import ExtensionSpec
 from kval_harness.build.steps import instrument_error
 from kval_harness.build.toolchain import Toolchain
 
-FORMAT = 1  # of keys and entries; a new one leaves the old entries to be pruned
+FORMAT = 2  # of keys and entries; a new one leaves the old entries to be pruned
 LIBRARY = "library.so"
 RECORD = "record.json"
 PRUNE_EVERY = 32

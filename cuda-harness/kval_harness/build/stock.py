@@ -289,6 +289,8 @@ def _nvcc_flags(spec: ExtensionSpec, toolchain: Toolchain, common: list[str]) ->
     if not any("arch" in flag and "TORCH_EXTENSION_NAME" not in flag for flag in spec.extra_cuda_cflags):
         number = toolchain.arch.removeprefix("sm_")
         flags.append(f"-gencode=arch=compute_{number},code=sm_{number}")
+        # Beside the code for the GPU its PTX, as text: the CPU device executes that.
+        flags += [f"-gencode=arch=compute_{number},code=compute_{number}", "--compress-mode=none", "-lineinfo"]
     flags += ["--compiler-options", "'-fPIC'", *spec.extra_cuda_cflags]
     if not any(flag.startswith("-std=") for flag in flags):
         flags.append("-std=c++17")
