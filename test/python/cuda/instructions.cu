@@ -505,3 +505,46 @@ extern "C" int check_words() {
   words<<<1, 2>>>();
   return cudaDeviceSynchronize();
 }
+
+// --- blocks that wait for one another --------------------------------------------------------------------------------
+
+__global__ void meet(int* values, int* out) {
+  auto all = cg::this_grid();
+  const int i = blockIdx.x * blockDim.x + threadIdx.x, n = gridDim.x * blockDim.x;
+  values[i] = i * i;
+  all.sync();
+  out[i] = values[n - 1 - i];
+  all.sync();
+  if (i == 0) values[0] = n;
+}
+
+extern "C" int check_grid_barrier() {
+  const int blocks = 12, threads = 64, n = blocks * threads;
+  Device<int> values(n), out(n);
+  void* arguments[] = {&values.place, &out.place};
+  if (cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(meet), dim3(blocks), dim3(threads), arguments, 0, nullptr) != cudaSuccess) return -1;
+  std::vector<int> expected;
+  for (int i = 0; i < n; ++i) expected.push_back((n - 1 - i) * (n - 1 - i));
+  return differing(out.read(), expected, "grid barrier");
+}
+
+// Each block adds its own to what the one before it says, as scans over a whole array do.
+__global__ void chain(volatile int* told, int* out) {
+  if (threadIdx.x == 0) {
+    int before = 0;
+    if (blockIdx.x > 0)
+      while ((before = told[blockIdx.x - 1]) == 0) {
+      }
+    out[blockIdx.x] = before;
+    told[blockIdx.x] = before + int(blockIdx.x) + 1;
+  }
+}
+
+extern "C" int check_chain() {
+  const int blocks = 40;
+  Device<int> told(std::vector<int>(blocks, 0)), out(blocks);
+  chain<<<blocks, 32>>>(told.place, out.place);
+  std::vector<int> expected;
+  for (int i = 0; i < blocks; ++i) expected.push_back(i * (i + 1) / 2);
+  return differing(out.read(), expected, "chain");
+}

@@ -17,6 +17,7 @@
 #include <mutex>
 #include <numeric>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -72,6 +73,7 @@ void work(Worker& w, Launch& launch) {
   b.dynamic_bytes = launch.dynamic_bytes;
   b.static_bytes = code.static_bytes;
   b.grid_id = launch.grid_id;
+  b.workspace = launch.workspace;
   b.caches = w.caches.data();
   b.worker = &w;
   std::copy(launch.grid, launch.grid + 3, b.nctaid);
@@ -143,6 +145,13 @@ Crew& crew() {
   return *one;
 }
 
+constexpr uint32_t COMPANY = 1024;
+
+std::mutex company_lock;
+std::vector<std::thread> company;
+
+alignas(16) uint32_t workspace[2] = {sizeof workspace, 0};  // its size, and the barrier of cooperative groups
+
 uint64_t stride_for(uint64_t blocks, uint64_t seed) {
   uint64_t stride = (seed % blocks) | 1;
   while (std::gcd(stride, blocks) != 1) stride += 2;
@@ -166,6 +175,8 @@ void* find_variable(uint64_t module, const char* name, size_t* bytes) {
 }
 
 Span variable_at(uint64_t address) {
+  const uint64_t meeting = reinterpret_cast<uint64_t>(workspace);
+  if (address - meeting < sizeof workspace) return {meeting, sizeof workspace};
   for (const Span& one : modules().spans)
     if (address >= one.first && address < one.first + one.bytes) return one;
   return {0, 0};
@@ -184,10 +195,7 @@ int launch(const Kernel& kernel, Dim grid, Dim block, void** args, size_t dynami
   const size_t shared = code.static_bytes + dynamic_shared_bytes;
   if (shared > 48 * 1024 && dynamic_shared_bytes > kernel.allowed_dynamic) return 1;
   const uint64_t blocks = uint64_t(grid.x) * grid.y * grid.z;
-  if (cooperative && blocks > 1) {
-    note_unsupported("a cooperative launch of more than one block (grid.sync)");
-    return 801;
-  }
+  if (cooperative && blocks > COMPANY) return 720;
   std::vector<uint64_t> params(code.parameter_bytes / 8 + 2);
   uint8_t* place = reinterpret_cast<uint8_t*>(params.data());
   for (uint32_t n = 0; n < code.parameters; ++n) std::memcpy(place + code.offsets[n], args[n], code.sizes[n]);
@@ -200,13 +208,43 @@ int launch(const Kernel& kernel, Dim grid, Dim block, void** args, size_t dynami
   one.params = place;
   one.dynamic_bytes = uint32_t(dynamic_shared_bytes);
   one.grid_id = ++grids;
+  workspace[1] = 0;
+  one.workspace = cooperative ? reinterpret_cast<uint64_t>(workspace) : 0;
   one.blocks = blocks;
   if (settings.order == 1) one.start = blocks - 1, one.stride = blocks - 1;
   if (settings.order == 2) one.start = settings.seed % blocks, one.stride = stride_for(blocks, settings.seed >> 7);
   if (one.stride == 0) one.stride = 1;
   count_launch(code.name);
   crew().run(one);
+  for (size_t n = 0; ; ++n) {  // who joins a grid may bring others
+    std::thread last;
+    {
+      std::lock_guard<std::mutex> hold_company(company_lock);
+      if (n == company.size()) {
+        company.clear();
+        break;
+      }
+      last = std::move(company[n]);
+    }
+    last.join();
+  }
   return one.error.load();
+}
+
+void send_company(Worker& w) {
+  Launch& launch = *const_cast<Launch*>(w.launch);
+  if (launch.next.load() >= launch.blocks || launch.company.fetch_add(1) >= COMPANY) return;
+  std::lock_guard<std::mutex> hold(company_lock);
+  try {
+    company.emplace_back([&launch] {
+      Worker extra;
+      extra.is_company = true;
+      work(extra, launch);
+    });
+  } catch (const std::system_error&) {
+    note_unsupported("blocks that wait for one another, more of them than this machine has threads for");
+    launch.error = 801;
+  }
 }
 
 }  // namespace kval

@@ -1,6 +1,7 @@
 // The threads of a block. They run one after another on one stack until one has to wait; a thread that waits keeps its
 // stack, and the next one in turn goes on. A kernel without barriers never switches.
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -515,7 +516,7 @@ void prepare_stacks(Worker& w, const Code& code) {
   w.stacks_bytes = wanted * (MAX_THREADS + 1);
   void* place = mmap(nullptr, w.stacks_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   w.stacks = place == MAP_FAILED ? nullptr : static_cast<uint8_t*>(place);
-  if (!w.guarded && code.waits) madvise(w.stacks, w.stacks_bytes, MADV_HUGEPAGE);  // switching touches one stack after another
+  if (!w.guarded && code.waits && !w.is_company) madvise(w.stacks, w.stacks_bytes, MADV_HUGEPAGE);  // switching touches one stack after another
   w.guards_stand = w.guarded;
   w.stacks_made = 0;
 }
@@ -659,7 +660,12 @@ void kv_yield(Thread& t) {
   self.value = 0;
   Fiber* next = pick(w);
   self.value = 1;
-  if (next == nullptr || next == &self) return;
+  if (next == nullptr || next == &self) {
+    if (w.launch->error.load(std::memory_order_relaxed) != 0) abandon(w);  // nobody will come any more
+    if (++w.idle_turns % 64 == 0) send_company(w);
+    sched_yield();
+    return;
+  }
   w.current = next;
   if (next->state == State::fresh) {
     next->stack = take_stack(w);

@@ -38,6 +38,7 @@ struct Block {
   uint32_t dynamic_bytes;
   uint32_t static_bytes;
   uint64_t grid_id;
+  uint64_t workspace;      // where the blocks of a cooperative grid meet; else 0
   Cache* caches;
   Worker* worker;
 };

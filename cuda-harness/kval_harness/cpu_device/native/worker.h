@@ -88,9 +88,11 @@ struct Worker {
   bool ended_early = false;
   uint8_t* stacks = nullptr;
   size_t stack_bytes = 0, stacks_bytes = 0;
+  bool is_company = false;
   bool guarded = false, guards_stand = false;
   uint32_t stacks_made = 0;
   uint32_t next_stack = 0;
+  uint32_t idle_turns = 0;  // of a loop that waits while nobody else of the block can go on
   std::vector<uint32_t> free_stacks;
 
   ~Worker();
@@ -101,12 +103,16 @@ struct Launch {
   uint32_t grid[3], block[3];
   const uint8_t* params;
   uint32_t dynamic_bytes;
-  uint64_t grid_id;
+  uint64_t grid_id, workspace;
   std::atomic<uint64_t> next{0};
   uint64_t blocks;
   uint64_t stride = 1, start = 0;  // the order of blocks: (start + n * stride) mod blocks
   std::atomic<int> error{0};
+  std::atomic<uint32_t> company{0};  // threads beyond the crew
 };
+
+// A block waits in a loop for what only another block can do: another thread of the machine takes the next block.
+void send_company(Worker& worker);
 
 // Runs the block that `worker.block.ctaid` names. False where it faulted.
 bool run_block(Worker& worker);

@@ -66,6 +66,7 @@ _SPECIAL = {
     **{f"%tid.{axis}": f"t.tid[{n}]" for n, axis in enumerate("xyz")},
     "%laneid": "t.lane", "%warpid": "t.warp",
     "%nwarpid": "((t.block->ntid[0] * t.block->ntid[1] * t.block->ntid[2] + 31) / 32)",
+    "%envreg0": "0u", "%envreg1": "uint32_t(t.block->workspace >> 32)", "%envreg2": "uint32_t(t.block->workspace)",
     "%smid": "0u", "%nsmid": "132u", "%gridid": "t.block->grid_id", "WARP_SZ": "32u",
     "%lanemask_eq": "(1u << t.lane)", "%lanemask_lt": "((1u << t.lane) - 1)", "%lanemask_le": "((2u << t.lane) - 1)",
     "%lanemask_gt": "~((2u << t.lane) - 1)", "%lanemask_ge": "~((1u << t.lane) - 1)",
