@@ -37,12 +37,18 @@ bool stands(cudaError_t error) {
     }
 }
 
+thread_local bool asking_for_words = false;
+
 // libcudart's own words, where it is loaded: they need no driver.
 const char* original(const char* function, cudaError_t error) {
     static void* library = dlopen("libcudart.so.13", RTLD_LAZY | RTLD_NOLOAD);
     using Words = const char* (*)(cudaError_t);
     auto words = library == nullptr ? nullptr : reinterpret_cast<Words>(dlsym(library, function));
-    return words == nullptr ? "CUDA error" : words(error);
+    if (words == nullptr) return "CUDA error";
+    asking_for_words = true;  // it looks for a driver first, finds ours, and goes on without
+    const char* text = words(error);
+    asking_for_words = false;
+    return text;
 }
 
 // Callers keep the pointer for as long as they like.
@@ -169,6 +175,7 @@ cudaError_t ended(cudaError_t result) {
 }
 
 cudaError_t refuse(const char* construct) {
+    if (asking_for_words) return cudaErrorNotSupported;
     note_unsupported(construct);
     return done(cudaErrorNotSupported);
 }
