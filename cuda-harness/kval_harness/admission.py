@@ -1,7 +1,8 @@
 """Is a problem worth judging with? One whose right answer a trivial candidate gives by luck teaches nothing.
 
-Rejected is a problem whose expected output zeros, a constant, the mean, or a copy of an input would match at the
-tolerance of the run, which hardly varies between seeds or elements, or which is not finite.
+Rejected is a problem whose expected output zeros, a constant, the mean (of all or of each row), noise of the right
+size, or a copy of an input would match at the tolerance of the run, which hardly varies between seeds or elements, or
+which is not finite.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def find_weaknesses(source: str, *, small: bool, tolerance: float | None) -> lis
 class _Call:
     inputs: list[torch.Tensor]
     outputs: list[torch.Tensor]
-    exact: list[torch.Tensor | None]
+    expected: list[Expected]
 
 
 def _call(problem: Problem, seed: int) -> _Call:
@@ -90,7 +91,8 @@ def _call(problem: Problem, seed: int) -> _Call:
         outputs = tensors_in(model(*values))
     if not outputs:
         raise InstrumentError("problem-broken", "the reference returns no tensor", retry=False)
-    return _Call(kept, outputs, _exact(model, values, outputs))
+    exact = _exact(model, values, outputs)
+    return _Call(kept, outputs, [Expected(*pair) for pair in zip(outputs, exact, strict=True)])
 
 
 def _exact(model: torch.nn.Module, values: list[Any], outputs: list[torch.Tensor]) -> list[torch.Tensor | None]:
@@ -135,6 +137,9 @@ def _fakes(calls: list[_Call]) -> Iterator[tuple[Kind, str, list[list[torch.Tens
     if all(one.numel() > 1 for one in calls[0].outputs):
         means = [[_filled(one, float(one.double().mean())) for one in call.outputs] for call in calls]
         yield "mean", "the mean of the outputs in every element would pass: they hardly vary", means
+        yield "mean", "each row's mean would pass: rows hardly vary", [[*map(_row_means, one.outputs)] for one in calls]
+        noise = [[_noise_like(one) for one in call.outputs] for call in calls]
+        yield "mean", "noise with the outputs' mean and spread would pass", noise
     for place in range(len(calls[0].inputs)):
         copies = [[_shaped_like(call.inputs[place], one) for one in call.outputs] for call in calls]
         yield "input-copy", f"a copy of input {place} would pass", copies
@@ -146,6 +151,21 @@ def _filled(like: torch.Tensor, value: float) -> torch.Tensor:
     if like.dtype == torch.bool:
         return torch.full_like(like, value >= 0.5)
     return torch.full_like(like, value if like.dtype.is_floating_point or like.dtype.is_complex else round(value))
+
+
+def _row_means(like: torch.Tensor) -> torch.Tensor:
+    if like.dim() < 2 or like.shape[-1] < 2 or not like.dtype.is_floating_point:
+        return _filled(like, float(like.double().mean()))
+    return like.double().mean(-1, keepdim=True).expand_as(like).to(like.dtype)
+
+
+def _noise_like(like: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    wide = like.double()
+    generator = torch.Generator().manual_seed(SEEDS[0])
+    noise = torch.randn(like.shape, generator=generator, dtype=torch.float64) * wide.std() + wide.mean()
+    return noise > 0.5 if like.dtype == torch.bool else noise.to(like.dtype)
 
 
 def _shaped_like(source: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -161,5 +181,5 @@ def _shaped_like(source: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 def _passes(call: _Call, fakes: list[torch.Tensor], rule: Rule) -> bool:
-    triples = zip(call.outputs, call.exact, fakes, strict=True)
-    return all(isinstance(compare(fake, Expected(output, exact), rule), Agreement) for output, exact, fake in triples)
+    pairs = zip(call.expected, fakes, strict=True)
+    return all(isinstance(compare(fake, expected, rule), Agreement) for expected, fake in pairs)

@@ -29,6 +29,11 @@ DTYPES = (
     "int16",
     "int8",
     "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float8_e4m3fn",
+    "float8_e5m2",
     "bool",
     "complex64",
     "complex128",
@@ -90,14 +95,10 @@ def map_tensors(values: object, change: Callable[[torch.Tensor], torch.Tensor]) 
 
 
 def tensors_in(values: object) -> list[torch.Tensor]:
-    found: list[torch.Tensor] = []
+    """The tensors among the leaves, in the order of `flatten`."""
+    import torch
 
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        found.append(tensor)
-        return tensor
-
-    map_tensors(values, note)
-    return found
+    return [leaf for leaf in flatten(values) if isinstance(leaf, torch.Tensor)]
 
 
 def flatten(values: object) -> list[object]:

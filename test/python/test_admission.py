@@ -36,6 +36,7 @@ SOUND = {
     "linear": problem("self.linear(x)", init="self.linear = nn.Linear(64, 16)"),
     "softmax": problem("torch.softmax(x, dim=1)"),
     "sum over a dimension": problem("x.sum(1)"),
+    "a column": problem("x.sum(1, keepdim=True)"),
     "a scalar loss": problem("F.mse_loss(x[0], x[1])"),
     "argmax": problem("x.argmax(1)"),
     "two outputs": problem("(x.sum(1), x.amax(0))"),
@@ -52,6 +53,7 @@ DEGENERATE = {
     "the input itself": (problem("x.clone()"), "input-copy"),
     "the input in another shape": (problem("x.reshape(64, 32)"), "input-copy"),
     "hardly varying elements": (problem("1 + x.mean() + 1e-7 * x"), "mean"),
+    "rows of one value each": (problem("x.sum(1, keepdim=True).expand(32, 9) * (1 + 1e-7 * x[:, :9])"), "mean"),
     "inputs that do not matter": (
         problem("self.weight.sin() + 1e-7 * x.sum()", init="self.weight = nn.Parameter(torch.arange(9.0))"),
         "low-variance",
