@@ -70,8 +70,8 @@ export const buildPathSchema = z.enum(['auto', 'fast', 'stock']);
 
 /** How a candidate is to be judged. Everything here that can change an outcome is part of the label's key. */
 export const settingsSchema = z.object({
-  /** `cuda`: execute on a GPU; `none`: build only. */
-  device: z.enum(['cuda', 'none']).default('none'),
+  /** `cuda`: execute on a GPU; `cpu`: execute on CUDA in software, without timing; `none`: build only. */
+  device: z.enum(['cuda', 'cpu', 'none']).default('none'),
   arch: z.string().default('sm_90'),
   /** Use the problem's small size. */
   small: z.boolean().default(false),

@@ -23,6 +23,8 @@ export interface Config {
   /** Other people's kernels, where somebody has them: tests and benchmarks only. */
   readonly corporaFolder: string | null;
   readonly workers: number;
+  /** How many threads one job may use on the device `cpu`. */
+  readonly cpuThreads: number;
   readonly endpoint: { readonly baseUrl: string | null; readonly apiKey: string | null; readonly model: string | null };
 }
 
@@ -31,6 +33,7 @@ const environmentSchema = z.object({
   KVAL_PYTHON: z.string().optional(),
   KVAL_CORPORA: z.string().optional(),
   KVAL_WORKERS: z.coerce.number().int().positive().optional(),
+  KVAL_CPU_THREADS: z.coerce.number().int().positive().optional(),
   KVAL_CACHE_GIB: z.coerce.number().positive().optional(),
   OPENAI_BASE_URL: z.string().optional(),
   OPENAI_API_KEY: z.string().optional(),
@@ -46,6 +49,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
   const home = resolve(variables.KVAL_HOME ?? join(root, '.kval'));
   const venvPython = join(root, '.venv', 'bin', 'python');
+  const cores = Math.max(1, cpus().length);
+  const workers = variables.KVAL_WORKERS ?? cores;
   const corpora = variables.KVAL_CORPORA ?? join(root, '..', 'shared', 'corpora');
   return {
     root,
@@ -59,7 +64,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     buildCacheFolder: join(home, 'builds'),
     buildCacheMaxBytes: (variables.KVAL_CACHE_GIB ?? 8) * 2 ** 30,
     corporaFolder: existsSync(corpora) ? corpora : null,
-    workers: variables.KVAL_WORKERS ?? Math.max(1, cpus().length),
+    workers,
+    cpuThreads: variables.KVAL_CPU_THREADS ?? Math.max(1, Math.floor(cores / workers)),
     endpoint: {
       baseUrl: variables.OPENAI_BASE_URL ?? null,
       apiKey: variables.OPENAI_API_KEY ?? null,

@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from './config.js';
 import { type KvalError, toKvalError } from './errors.js';
+import { hasSoftware } from './worker/choose-device.js';
 import type { Hello } from './worker/protocol.js';
 
 /** One thing that kval can use: whether it is here, and if not, what that costs and what mends it. */
@@ -19,14 +20,19 @@ export interface Check {
 const gibi = 2 ** 30;
 const setup = 'npm run setup';
 
-/** Looks at this machine. `greet` starts a Python worker and returns its first line. */
-export async function examine(config: Config, greet: () => Promise<Hello>): Promise<Check[]> {
-  const hello = await greet().catch((thrown: unknown) => toKvalError(thrown));
+/** Starts a Python worker, one that builds or one that executes in software, and returns its first line. */
+type Greet = (on: 'build' | 'cpu') => Promise<Hello>;
+
+/** Looks at this machine. */
+export async function examine(config: Config, greet: Greet): Promise<Check[]> {
+  const hello = await greet('build').catch((thrown: unknown) => toKvalError(thrown));
   return [
     node(),
     machine(),
     disk(config),
-    ...(isHello(hello) ? [...python(config, hello), devices(hello), sandbox(hello)] : [noWorker(config, hello)]),
+    ...(isHello(hello)
+      ? [...python(config, hello), gpu(hello), await software(hello, greet), sandbox(hello)]
+      : [noWorker(config, hello)]),
     model(config),
     endpoint(config),
     corpora(config),
@@ -98,15 +104,23 @@ function nvcc(hello: Hello): Check {
       );
 }
 
-function devices(hello: Hello): Check {
-  if (hello.devices.length === 0) {
-    return limited('GPU', 'none', 'kernels are built but not executed: no correctness, no runtime', '');
-  }
+function gpu(hello: Hello): Check {
+  if (hello.devices.length === 0) return limited('GPU', 'none', 'no kernel is timed', '');
   const names = hello.devices.map(
     (device) =>
       `${device.index}: ${device.name}, ${(device.memoryBytes / gibi).toFixed(0)} GiB, sm_${device.computeCapability.replace('.', '')}, driver ${device.driver ?? '?'}`,
   );
   return ok('GPU', names.join('; '));
+}
+
+async function software(hello: Hello, greet: Greet): Promise<Check> {
+  const name = 'device cpu';
+  const cost = 'where there is no GPU, kernels are built but not executed';
+  if (!hasSoftware(hello)) return limited(name, 'it needs nvcc, g++ and a torch made for CUDA', cost, setup);
+  const greeting = await greet('cpu').catch((thrown: unknown) => toKvalError(thrown));
+  if (!isHello(greeting)) return limited(name, greeting.message, cost, setup);
+  const found = greeting.devices.map((device) => device.name).join('; ');
+  return ok(name, `${found}: executes kernels and checks their answers (emulated), without timing`);
 }
 
 function sandbox(hello: Hello): Check {

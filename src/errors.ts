@@ -38,7 +38,11 @@ const table = {
     fix: 'Train the model again with `kval finetune`, or name another folder with --model.',
   },
   'toolchain-missing': { exit: 11, http: 503, fix: 'Run `npm run setup`, then `kval doctor`.' },
-  'device-missing': { exit: 12, http: 503, fix: 'Run `kval doctor`; use --device none to build without executing.' },
+  'device-missing': {
+    exit: 12,
+    http: 503,
+    fix: 'Run `kval doctor`; use --device cpu to execute in software, or --device none to build without executing.',
+  },
   'worker-protocol': {
     exit: 13,
     http: 500,
@@ -63,6 +67,11 @@ const table = {
     exit: 17,
     http: 502,
     fix: 'Check the endpoint URL, its key and its log; finished samples are kept, so run the command again.',
+  },
+  unsupported: {
+    exit: 18,
+    http: 501,
+    fix: 'CUDA in software cannot run this kernel, which says nothing about it; judge it on a GPU (--device cuda).',
   },
   interrupted: { exit: 130, http: 499, fix: 'Run the same command again; it continues where it stopped.' },
   internal: { exit: 70, http: 500, fix: 'This is a defect of kval; please report it with the text above.' },

@@ -31,6 +31,7 @@ import { createRealValidator, openHarness, type RealValidator } from './validato
 import { createSimulatedValidator, type SimulatedValidator } from './validator/simulated.js';
 import type { Validator } from './validator/validator.js';
 import type { Verdict } from './verdict.js';
+import { type ChosenDevice, chooseDevice, type WantedDevice } from './worker/choose-device.js';
 import type { WorkerPool } from './worker/pool.js';
 import {
   cache,
@@ -41,6 +42,7 @@ import {
   type Hello,
 } from './worker/protocol.js';
 
+export type { WantedDevice };
 export type Mode = 'real' | 'simulated' | 'hybrid';
 
 export interface ValidatorConfig {
@@ -95,8 +97,13 @@ export class Kval {
     return this.pool().hello(signal);
   }
 
+  /** What executes kernels here: `auto` takes a GPU where there is one, else CUDA in software. */
+  async chooseDevice(wanted: WantedDevice, signal?: AbortSignal): Promise<ChosenDevice> {
+    return chooseDevice(await this.hello(signal), wanted);
+  }
+
   doctor(): Promise<Check[]> {
-    return examine(this.config, () => this.hello());
+    return examine(this.config, (on) => this.pool().hello(undefined, on));
   }
 
   async importProblems(path: string, options: { set?: string; signal?: AbortSignal }): Promise<ImportCounts> {
@@ -175,7 +182,7 @@ export class Kval {
         jobs,
         validator,
         store,
-        concurrency: validator.concurrency,
+        concurrency: validator.concurrency(options.settings.device),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       });

@@ -7,8 +7,8 @@ import { openProgress } from './progress.js';
 import { renderTerminal } from './report/render-terminal.js';
 
 /**
- * The whole loop on the kernels that ship: build and label them (execute them where there is a GPU), make a fine-tuning
- * set, train the embedded simulator on it, and compare it with the real validator on problems that it never saw.
+ * The whole loop on the kernels that ship: build, execute (in software where there is no GPU) and label them, make a
+ * fine-tuning set, train the embedded simulator on it, and compare it with the real validator on problems that it never saw.
  * What is labelled stays labelled: interrupted and run again, it goes on.
  */
 export async function quickstart(
@@ -21,8 +21,8 @@ export async function quickstart(
   const stage = (number: number, text: string): void => say(`\n[${number}/5] ${text}`);
 
   const hello = await kval.hello(signal);
-  const [gpu] = hello.devices;
-  stage(1, `bringing in the shipped kernels; ${gpu === undefined ? 'no GPU: they are built, not executed' : gpu.name}`);
+  const { device, arch, small, words } = await kval.chooseDevice('auto', signal);
+  stage(1, `bringing in the shipped kernels; ${words}`);
   const counts = await kval.import(kval.config.starterCandidatesFolder, {
     format: 'files',
     set: 'starter',
@@ -38,11 +38,13 @@ export async function quickstart(
     .label({
       problems: 'starter',
       candidates: { words: 'kernelbench/candidates' },
-      settings: settingsSchema.parse(
-        gpu === undefined
-          ? { device: 'none' }
-          : { device: 'cuda', arch: `sm_${gpu.computeCapability.replace('.', '')}` },
-      ),
+      settings: settingsSchema.parse({
+        device,
+        small,
+        ...(arch === null ? {} : { arch }),
+        // At the small sizes nothing takes so long but what never ends.
+        ...(device === 'cpu' ? { executeTimeoutMs: 60_000 } : {}),
+      }),
       signal,
       onProgress: ({ done, total }) => labelling.update(done, total),
     })

@@ -156,6 +156,52 @@ describe('bad input gets a clear error and its exit status', () => {
     refused(['generate', '--problems', 'starter/level1/7', '--out', at('runs')], 'usage', /KVAL_ENDPOINT_MODEL/));
 });
 
+describe('--device', () => {
+  const sample = join(root, 'kernelbench', 'candidates', '7_ReLU', 'float4.py');
+  /** A Python that keeps to the protocol and judges nothing: it has no GPU, and software where it is asked for. */
+  const pretender = async (): Promise<Record<string, string>> => {
+    const worker = join(root, 'test', 'fixtures', 'workers', 'obedient.py');
+    await writeFile(at('pretender'), `#!/bin/sh\nexec python3 ${worker} 0 "$@"\n`, { mode: 0o755 });
+    return { KVAL_PYTHON: at('pretender') };
+  };
+
+  it('cpu says that it is software, judges the small size unless the full one is named, and labels as emulated', async () => {
+    const environment = await pretender();
+    const store = ['--store', at('devices.db')];
+    await kval(['import', sample, '--problem', 'starter/level1/7', ...store]);
+    const small = await kval(['label', '--device', 'cpu', ...store], environment);
+    expect(small.stderr).toMatch(/device cpu: CUDA in software.*nothing is timed/);
+    expect(small.stdout).toMatch(/1 labelled now, 0 before/);
+    const full = await kval(['label', '--device', 'cpu', '--full-size', ...store], environment);
+    expect(full.stdout).toMatch(/1 labelled now, 0 before/);
+    const built = await kval(['label', '--device', 'none', ...store], environment);
+    expect(built.stdout).toMatch(/1 labelled now, 0 before/);
+    const { stdout } = await kval(['labels', 'list', '--json', ...store]);
+    const labels: { fidelity: string; status: string }[] = JSON.parse(stdout);
+    expect(labels.map(({ fidelity, status }) => `${fidelity} ${status}`).sort()).toEqual([
+      'built built',
+      'emulated correct',
+      'emulated correct',
+    ]);
+  });
+
+  it('auto only builds where not even software is there, and says so', async () => {
+    const { stderr } = await kval(
+      ['validate', sample, '--problem', 'starter/level1/7', '--store', at('devices.db')],
+      await pretender(),
+    );
+    expect(stderr).toMatch(/device none: kernels are built, not executed/);
+  });
+
+  it('cuda where there is no GPU names the other way', async () =>
+    refused(
+      ['validate', sample, '--problem', 'starter/level1/7', '--device', 'cuda', '--store', at('devices.db')],
+      'device-missing',
+      /no CUDA device[\s\S]*--device cpu/,
+      await pretender(),
+    ));
+});
+
 const namespaces = spawnSync('unshare', ['-Urm', 'true']).status === 0;
 
 describe.skipIf(!namespaces)('a full disk (needs user namespaces to make one)', () => {

@@ -1,10 +1,12 @@
-"""The GPUs of this machine, whether they are well, and whose fault an error on them is.
+"""The devices of this machine, whether they are well, and whose fault an error on them is.
 
 The worker itself never initialises CUDA (a forked child could not use it then): torch is always asked in a child.
 """
 
 from __future__ import annotations
 
+import os
+import platform
 import re
 import shutil
 import subprocess
@@ -17,6 +19,9 @@ from kval_harness.outcome import InstrumentCode, InstrumentError
 
 PROBE_S = 120.0
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES")
+# Every tensor is then an allocation of its own, and an address beyond it is seen to be none of its.
+CPU_ENVIRONMENT = {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+CPU_CAPABILITY = "9.0"
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,12 @@ def find_devices(environment: dict[str, str]) -> tuple[Device, ...]:
             bytes_of_memory = memory if isinstance(memory, int) else 0
             found.append(Device("cuda", index, str(one.get("name")), capability, bytes_of_memory, driver))
     return tuple(found)
+
+
+def cpu_device() -> Device:
+    """CUDA in software on this machine's processors, which is one device however many they are."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Device("cpu", 0, f"CUDA in software, {_processor()}", CPU_CAPABILITY, memory, None)
 
 
 def visible(environment: dict[str, str]) -> dict[str, str]:
@@ -116,6 +127,14 @@ def _ask_torch(_: Channel) -> Json:
             {"name": about.name, "capability": f"{about.major}.{about.minor}", "memory": int(about.total_memory)}
         )
     return found
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found.group(1).strip() if found else platform.machine()
 
 
 def _driver() -> str | None:

@@ -23,6 +23,7 @@ from typing import Literal
 from kval_harness.contain import Channel, Child, ChildEnd, Json, Limits, StopSignal
 from kval_harness.devices import check_health, classify
 from kval_harness.judge import Trial, judge_failure, judge_task
+from kval_harness.launches import ORDERS, CudaFault, Unsupported
 from kval_harness.outcome import (
     Correct,
     InstrumentError,
@@ -33,9 +34,10 @@ from kval_harness.outcome import (
     Timeout,
     Timing,
 )
-from kval_harness.protocol import ExecuteSettings
+from kval_harness.protocol import DeviceName, ExecuteSettings
 from kval_harness.runner import POISONS, runner_task
 from kval_harness.timing import interleave, summarise
+from kval_harness.translations import unsupported
 
 SHARED_MEMORY = Path("/dev/shm")
 JUDGE_SHARE = 10  # the reference, in two precisions and on several sets, may take this many candidate limits
@@ -44,6 +46,7 @@ TENSOR_FILE_BYTES = 64 * 1024**3
 OUTPUT_SLACK_BYTES = 64 * 1024 * 1024
 TIMING_SETS = 2
 CHECKED_TIMINGS = 2
+REPLAY_SHARE = 4  # without its kernels a candidate may take so many times as long as its slowest run, and no longer
 Phase = Literal["import", "construct", "forward", "time"]
 
 
@@ -74,11 +77,12 @@ class Execution:
 @dataclass(frozen=True)
 class Job:
     """One candidate to run. `load` runs in the candidate's process and returns its module; whatever it asks over the
-    channel `serve_load` answers here. `is_own_kernel` tells the candidate's kernels from a library's by name."""
+    channel `serve_load` answers here. `is_own_kernel` tells the candidate's kernels from a library's by name.
+    `threads`: how many a device on the CPU may use."""
 
     source: str
     small: bool
-    torch_device: str
+    device: DeviceName
     settings: ExecuteSettings
     folder: Path
     load: Callable[[Channel], ModuleType]
@@ -86,12 +90,16 @@ class Job:
     is_own_kernel: Callable[[str], bool]
     environment: dict[str, str] = field(default_factory=dict)
     memory_bytes: int | None = None
+    threads: int | None = None
 
 
 def execute(
     job: Job, *, stop: StopSignal | None = None, report: Callable[[str], None] = lambda _: None
 ) -> tuple[Outcome, Execution]:
     """Judges one candidate on one device: correctness over fresh secret seeds, then time if it is correct.
+
+    On `cpu` there is no time to measure; there the threads of each run go in another order, and a right answer must
+    not be right without the candidate's kernels.
 
     Raises InstrumentError where the machine or the problem failed, Interrupted when `stop` says so.
     """
@@ -100,11 +108,12 @@ def execute(
         trial = Trial(
             source=job.source,
             small=job.small,
-            torch_device=job.torch_device,
+            device=job.device,
             precision=job.settings.precision,
             compat=job.settings.compat,
             weight_seed=int.from_bytes(os.urandom(7), "little"),
             exchange=exchange,
+            threads=job.threads,
         )
         session = _Session(job, trial, stop, report)
         try:
@@ -138,6 +147,8 @@ class _Session:
     launches: tuple[Launch, ...] | None = None
     notes: list[str] = field(default_factory=list)
     sets_made: int = 0
+    runs: int = 0
+    slowest_run_s: float = 0.0
 
     def run(self) -> Outcome:
         limit_s = self.job.settings.execute_timeout_ms / 1000
@@ -167,7 +178,9 @@ class _Session:
         self._expect(self._from_candidate(candidate), "imported")
         self.phase = "construct"
         candidate.answer({"do": "start", "init": init["init"]})
-        self._expect(self._from_candidate(candidate), "constructed")
+        failed = self._heed(self._expect(self._from_candidate(candidate), "constructed"))
+        if failed is not None:
+            return failed
         self.phase = "forward"
         worst_abs = worst_rel = 0.0
         for number in range(self.job.settings.trials):
@@ -178,24 +191,32 @@ class _Session:
                 return found
             worst_abs, worst_rel = max(worst_abs, found[0]), max(worst_rel, found[1])
         timing: Timing | None = None
-        if self.job.settings.timing_trials > 0:
+        if self.job.settings.timing_trials > 0 and self.job.device.kind != "cpu":
             self.phase = "time"
             candidate.extend(self.job.settings.execute_timeout_ms / 1000)
             timed = self._time(judge, candidate)
             if not isinstance(timed, Timing):
                 return timed
             timing = timed
-        return Correct(timing, worst_abs, worst_rel)
+        return self._replay_without_kernels(judge, candidate) or Correct(timing, worst_abs, worst_rel)
 
     # --- correctness -------------------------------------------------------------------------------------------------
 
-    def _trial(self, judge: Child, candidate: Child, number: int) -> tuple[float, float] | Mismatch | Rejected:
-        """One set of inputs. Run twice over memory full of different patterns: both must be right."""
+    def _trial(
+        self, judge: Child, candidate: Child, number: int
+    ) -> tuple[float, float] | Mismatch | Rejected | RuntimeFailure:
+        """One set of inputs. Run twice over memory full of different patterns, the threads in another order where the
+        device can choose: both must be right."""
         made = self._make_set(judge, candidate)
         lenient = self.job.settings.compat == "kernelbench"
         verdicts: list[dict[str, Json]] = []
+        reply: dict[str, Json] = {}
+        first_run = self.runs
         for poison in POISONS[:1] if lenient else POISONS:
-            reply = self._command(candidate, {"do": "run", "poison": poison, **self._io(made)})
+            reply = self._run(candidate, made, poison)
+            failed = self._heed(reply)
+            if failed is not None:
+                return failed
             if isinstance(reply.get("lazy"), str):
                 return Rejected("lazy-tensor", f"forward returned a {reply['lazy']}, which can put its work off")
             if reply.get("mutated") and not made["mutates"] and not lenient:
@@ -203,14 +224,18 @@ class _Session:
             verdicts.append(self._check(judge, candidate, made))
         wrong = [one for one in verdicts if one["how"] is not None]
         if wrong and len(wrong) < len(verdicts):
-            message = f"right in one of two runs on the same inputs, wrong in the other: {wrong[0]['message']}"
+            told = ""
+            if self.job.device.kind == "cpu":
+                orders = [ORDERS[(first_run + place) % len(ORDERS)] for place in range(len(verdicts))]
+                told = f" (their threads in {' and '.join(orders)} order)"
+            message = f"right in one of two runs on the same inputs{told}, wrong in the other: {wrong[0]['message']}"
             return Mismatch(
                 "nondeterministic", message, number, _number(wrong[0]["maxAbs"]), _number(wrong[0]["maxRel"])
             )
         if wrong:
             return _mismatch(wrong[0], number)
         if number == 0 and not lenient:
-            rejected = self._count_launches(candidate, made)
+            rejected = self._count_launches(candidate, made, reply)
             if rejected is not None:
                 return rejected
         return (
@@ -218,9 +243,51 @@ class _Session:
             max(_number(one["maxRel"]) or 0.0 for one in verdicts),
         )
 
-    def _count_launches(self, candidate: Child, made: dict[str, Json]) -> Rejected | None:
-        """A kernel that never ran is no kernel, however right the answer."""
-        reply = self._command(candidate, {"do": "profile", **self._io(made)})
+    def _run(self, candidate: Child, made: dict[str, Json], poison: int) -> dict[str, Json]:
+        order = ORDERS[self.runs % len(ORDERS)]
+        self.runs += 1
+        seed = int.from_bytes(os.urandom(7), "little")
+        began = time.monotonic()
+        how: dict[str, Json] = {"do": "run", "poison": poison, "order": order, "orderSeed": seed}
+        reply = self._command(candidate, how | self._io(made))
+        self.slowest_run_s = max(self.slowest_run_s, time.monotonic() - began)
+        return reply
+
+    def _heed(self, reply: dict[str, Json]) -> RuntimeFailure | None:
+        """What the device itself says of a run, whatever the candidate made of it.
+
+        Raises InstrumentError `unsupported` where the device could not do what was asked.
+        """
+        said = reply.get("unsupported")
+        if isinstance(said, str):
+            raise unsupported(said)
+        self.notes.extend(str(lint) for lint in _list(reply.get("lints")))
+        fault = reply.get("fault")
+        return RuntimeFailure(self._run_phase(), CudaFault.__name__, fault) if isinstance(fault, str) else None
+
+    def _replay_without_kernels(self, judge: Child, candidate: Child) -> Rejected | None:
+        """A right answer to new inputs with every launch left out: the kernels are there for show.
+
+        How a replay fails says nothing: a candidate may need its kernels to come to an end at all.
+        """
+        if self.job.device.kind != "cpu" or self.job.settings.compat == "kernelbench":
+            return None  # a GPU leaves no launch out
+        made = self._make_set(judge, candidate)
+        limit_s = math.ceil(REPLAY_SHARE * self.slowest_run_s) + 1
+        candidate.extend(limit_s)
+        how: dict[str, Json] = {"do": "run", "poison": POISONS[0], "skipLaunches": True, "limitS": limit_s}
+        try:
+            self._command(candidate, how | self._io(made))
+        except _Ended:
+            return None
+        if self._check(judge, candidate, made)["how"] is not None:
+            return None
+        names = ", ".join(one.name for one in (self.launches or ())[:5])
+        return Rejected("decoy-kernel", f"the answer is right also when none of the kernels launched runs: {names}")
+
+    def _count_launches(self, candidate: Child, made: dict[str, Json], run: dict[str, Json]) -> Rejected | None:
+        """A kernel that never ran is no kernel, however right the answer. `run`: the reply to the run before."""
+        reply = run if "launches" in run else self._command(candidate, {"do": "profile", **self._io(made)})
         listed = reply.get("launches")
         if not isinstance(listed, list):
             self.notes.append("kernel launches are not counted on this device: whether the kernel ran is unknown")
@@ -283,7 +350,7 @@ class _Session:
         except _Stopped:
             return stopped[0]
         moved = sum(one for one in [sets[0]["inputBytes"], *_list(sets[0]["outputBytes"])] if isinstance(one, int))
-        kind = "cuda-events" if self.job.torch_device.startswith("cuda") else "wall"
+        kind = "cuda-events" if self.job.device.kind == "cuda" else "wall"
         clock: dict[str, Json] = {"kind": kind, "l2FlushBytes": flush[0], "warmUp": 3, "movedBytes": moved}
         return summarise(samples, clock)
 
@@ -359,11 +426,18 @@ class _Session:
             self._probe_device()
             return Timeout("load" if self.phase == "import" else self.phase, self.job.settings.execute_timeout_ms)
         message = end.error or ""
+        if self.job.device.kind == "cpu":
+            if end.error_type == Unsupported.__name__:
+                raise unsupported(message)
+            if end.error_type == InstrumentError.__name__:
+                raise InstrumentError("internal", message, retry=False)
+            if end.error_type == CudaFault.__name__:
+                return RuntimeFailure(self._run_phase(), CudaFault.__name__, message)
         code = "out-of-memory" if end.error_type == "OutOfMemoryError" else classify(message)
         if code is not None:
             raise InstrumentError(code, message, retry=code != "no-kernel-image")
         self._probe_device()
-        phase: Literal["import", "construct", "forward"] = "forward" if self.phase == "time" else self.phase
+        phase = self._run_phase()
         if end.kind == "raised":
             trace = f"\n{end.traceback}" if end.traceback else ""
             return RuntimeFailure(phase, end.error_type or "Exception", (message + trace).strip())
@@ -373,9 +447,12 @@ class _Session:
         said = f"the process left with exit status {end.exit_code} in the middle of its work\n{end.stderr[-4000:]}"
         return RuntimeFailure(phase, "SystemExit", said.strip())
 
+    def _run_phase(self) -> Literal["import", "construct", "forward"]:
+        return "forward" if self.phase == "time" else self.phase
+
     def _probe_device(self) -> None:
-        if self.job.torch_device.startswith("cuda"):
-            check_health(self.job.torch_device, self.job.environment, self.stop)
+        if self.job.device.kind == "cuda":
+            check_health(self.job.device.torch_name(), self.job.environment, self.stop)
 
 
 class _Stopped(Exception):

@@ -28,7 +28,7 @@ from kval_harness.compare import KERNELBENCH_TOLERANCE, Difference, Expected, Ru
 from kval_harness.contain import Channel, Json
 from kval_harness.outcome import InstrumentError
 from kval_harness.problem import broken, load_problem
-from kval_harness.protocol import Compat, Precision
+from kval_harness.protocol import Compat, DeviceName, Precision
 from kval_harness.tensors import (
     NotTensors,
     Unsendable,
@@ -48,15 +48,17 @@ DTYPE_NAMES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 @dataclass(frozen=True)
 class Trial:
-    """What judge and candidate both work from. `exchange` are folders for tensor files, the fastest first."""
+    """What judge and candidate both work from. `exchange` are folders for tensor files, the fastest first. `threads`:
+    how many a device on the CPU may use; torch's own choice without it."""
 
     source: str
     small: bool
-    torch_device: str
+    device: DeviceName
     precision: Precision
     compat: Compat
     weight_seed: int
     exchange: tuple[Path, ...]
+    threads: int | None = None
 
 
 def judge_task(trial: Trial) -> Callable[[Channel], Json]:
@@ -95,7 +97,8 @@ class _Judge:
         import torch
 
         use_tf32(self.trial.compat)
-        self.device = torch.device(self.trial.torch_device)
+        use_threads(self.trial)
+        self.device = torch.device(self.trial.device.judge_torch_name())
         self.dtype: torch.dtype = getattr(torch, DTYPE_NAMES[self.trial.precision])
         self.problem = load_problem(self.trial.source, small=self.trial.small)
         torch.manual_seed(self.trial.weight_seed)
@@ -106,7 +109,7 @@ class _Judge:
         torch.manual_seed(self.trial.weight_seed)
         self.model = self.problem.model(args, kwargs).to(device=self.device, dtype=self.dtype)
         self.exact_model: torch.nn.Module | None = self._exact_copy()
-        self.clock: EventClock | WallClock = clock_for(self.trial.torch_device)
+        self.clock: EventClock | WallClock = clock_for(self.trial.device.judge_torch_name())
         self.settled = self.trial.compat == "kernelbench"
         return {"init": str(init_file)}
 
@@ -263,6 +266,13 @@ def use_tf32(compat: Compat) -> None:
     if compat == "kval":
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+
+
+def use_threads(trial: Trial) -> None:
+    import torch
+
+    if trial.threads is not None:
+        torch.set_num_threads(trial.threads)
 
 
 def judge_failure(error_type: str | None, message: str) -> InstrumentError:

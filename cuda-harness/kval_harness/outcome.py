@@ -130,6 +130,7 @@ InstrumentCode = Literal[
     "worker-died",
     "toolchain-missing",
     "problem-broken",
+    "unsupported",
     "interrupted",
     "internal",
 ]

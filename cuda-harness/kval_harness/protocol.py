@@ -24,6 +24,7 @@ Language = Literal["python", "cuda"]
 BuildPath = Literal["auto", "fast", "stock"]
 Precision = Literal["fp32", "fp16", "bf16"]
 Compat = Literal["kval", "kernelbench"]
+DeviceKind = Literal["cuda", "cpu", "host"]
 LANGUAGES: tuple[Language, ...] = ("python", "cuda")
 PATHS: tuple[BuildPath, ...] = ("auto", "fast", "stock")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
@@ -132,10 +133,17 @@ class BuildParams:
 
 @dataclass(frozen=True)
 class DeviceName:
-    kind: Literal["cuda", "host"]
+    """`cuda`: a GPU. `cpu`: CUDA in software. `host`: no CUDA at all, for tests of everything else."""
+
+    kind: DeviceKind
     index: int
 
     def torch_name(self) -> str:
+        """Where the candidate computes, in torch's words."""
+        return "cpu" if self.kind == "host" else f"cuda:{self.index}"
+
+    def judge_torch_name(self) -> str:
+        """Where the reference is computed: beside the candidate where that is real."""
         return f"cuda:{self.index}" if self.kind == "cuda" else "cpu"
 
 
@@ -202,18 +210,20 @@ def build_params(fields: Fields) -> BuildParams:
     )
 
 
-def execute_params(fields: Fields, *, host_device: bool) -> ExecuteParams:
+def execute_params(fields: Fields, kinds: tuple[DeviceKind, ...] = ("cuda",)) -> ExecuteParams:
+    """`kinds`: the devices that this worker executes on."""
     build = build_params(fields)
     if build.problem is None:
         raise _bad("params.problem", "is null, and nothing can be executed without a problem")
     device, settings = fields.inner("device"), fields.inner("settings")
-    kind = device.text("kind")
-    if kind not in (("cuda", "host") if host_device else ("cuda",)):
-        raise _bad("params.device.kind", f"is {kind!r}; this worker executes on 'cuda'")
+    named = device.text("kind")
+    kind = next((one for one in kinds if one == named), None)
+    if kind is None:
+        raise _bad("params.device.kind", f"is {named!r}; this worker executes on {' and '.join(map(repr, kinds))}")
     return ExecuteParams(
         build=build,
         problem=build.problem,
-        device=DeviceName("cuda" if kind == "cuda" else "host", device.whole("index", at_least=0)),
+        device=DeviceName(kind, device.whole("index", at_least=0)),
         settings=ExecuteSettings(
             precision=settings.one_of("precision", PRECISIONS),
             trials=settings.whole("trials", at_least=1),

@@ -6,15 +6,17 @@ with the same weights as the reference, and obeys commands: run these inputs, wr
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+import faulthandler
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kval_harness.contain import Channel, Json
-from kval_harness.judge import DTYPE_NAMES, Trial, use_tf32
+from kval_harness.judge import DTYPE_NAMES, Trial, use_tf32, use_threads
+from kval_harness.launches import LaunchControl, launch_control
 from kval_harness.tensors import flatten, map_tensors, read_values, tensors_in, write_values
 from kval_harness.timing import EventClock, WallClock, clock_for
 
@@ -28,47 +30,65 @@ def runner_task(trial: Trial, load: Callable[[Channel], ModuleType]) -> Callable
     """The candidate's life as a contained child.
 
     Asks (each answered with the next command): `{step: "imported"}`, `{step: "constructed"}`, then the replies to
-    `{do: "run", inputs, outputs, poison, outputBytes}`, `{do: "profile", inputs}`, `{do: "time", inputs}`,
-    `{do: "keep", outputs}`, `{do: "end"}`.
+    `{do: "run", inputs, outputs, poison, outputBytes, order, orderSeed, skipLaunches, limitS}`,
+    `{do: "profile", inputs}`, `{do: "time", inputs}`, `{do: "keep", outputs}`, `{do: "end"}`.
     """
 
     def task(channel: Channel) -> Json:
-        import torch
-
         use_tf32(trial.compat)
-        module = load(channel)
-        start = _command(channel.ask({"step": "imported"}))
-        with torch.no_grad():
-            runner = _Runner(trial, _construct(trial, module, start))
-            reply: dict[str, Json] = {"step": "constructed"}
-            while True:
-                command = _command(channel.ask(reply))
-                if command.get("do") == "end":
-                    return None
-                reply = {"step": "done", **runner.obey(command)}
+        use_threads(trial)
+        launches = launch_control(trial)
+        try:
+            return _obey_all(trial, launches, load, channel)
+        except BaseException as error:
+            reason = launches.blame(error)
+            if reason is error:
+                raise
+            raise reason from error
 
     return task
+
+
+def _obey_all(trial: Trial, launches: LaunchControl, load: Callable[[Channel], ModuleType], channel: Channel) -> Json:
+    import torch
+
+    module = load(channel)
+    start = _command(channel.ask({"step": "imported"}))
+    with torch.no_grad():
+        runner = _Runner(trial, launches, _construct(trial, module, start))
+        reply: dict[str, Json] = {"step": "constructed", **launches.account()}
+        while True:
+            command = _command(channel.ask(reply))
+            if command.get("do") == "end":
+                return None
+            reply = {"step": "done", **runner.obey(command)}
 
 
 def _construct(trial: Trial, module: ModuleType, start: dict[str, Json]) -> torch.nn.Module:
     import torch
 
-    values = map_tensors(read_values(Path(str(start["init"]))), lambda one: one.to(trial.torch_device))
+    device = trial.device.torch_name()
+    values = map_tensors(read_values(Path(str(start["init"]))), lambda one: one.to(device))
     assert isinstance(values, list)
     args, kwargs = values
     torch.manual_seed(trial.weight_seed)
     model = module.ModelNew(*args, **kwargs)
-    model = model.to(device=trial.torch_device, dtype=getattr(torch, DTYPE_NAMES[trial.precision]))
-    _wait(trial.torch_device)
+    model = model.to(device=device, dtype=getattr(torch, DTYPE_NAMES[trial.precision]))
+    _wait(device)
     return model
 
 
 @dataclass
 class _Runner:
     trial: Trial
+    launches: LaunchControl
     model: torch.nn.Module
     clock: EventClock | WallClock | None = None
     outputs: object = None
+    device: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device = self.trial.device.torch_name()
 
     def obey(self, command: dict[str, Json]) -> dict[str, Json]:
         todo = command["do"]
@@ -80,9 +100,9 @@ class _Runner:
         if todo == "run":
             return self._run(inputs, command)
         if todo == "profile":
-            return {"launches": self._profile(inputs)}
+            return {"launches": self.launches.count(lambda: self.model(*inputs))}
         if self.clock is None:
-            self.clock = clock_for(self.trial.torch_device)
+            self.clock = clock_for(self.device)
         self.outputs = None
         self.outputs, duration_ms = self.clock.time(lambda: self.model(*inputs))
         return {"durationMs": duration_ms, "lazy": _lazy(self.outputs)}
@@ -90,8 +110,9 @@ class _Runner:
     def _run(self, inputs: list[Any], command: dict[str, Json]) -> dict[str, Json]:
         before = [one.clone() for one in tensors_in(inputs)]
         self._poison(command)
-        outputs = self.model(*inputs)
-        _wait(self.trial.torch_device)
+        with _ended_after(command.get("limitS")), self.launches.turn(command):
+            outputs = self.model(*inputs)
+            _wait(self.device)
         changed = [
             place
             for place, (now, was) in enumerate(zip(tensors_in(inputs), before, strict=True))
@@ -99,7 +120,7 @@ class _Runner:
         ]
         written = write_values(Path(str(command["outputs"])), _sendable(outputs))
         mutated: list[Json] = list(changed)
-        return {"bytes": written, "mutated": mutated, "lazy": _lazy(outputs)}
+        return {"bytes": written, "mutated": mutated, "lazy": _lazy(outputs), **self.launches.account()}
 
     def _poison(self, command: dict[str, Json]) -> None:
         """Leaves freed blocks of the outputs' sizes full of a pattern: what a kernel forgets to write shows it."""
@@ -108,44 +129,30 @@ class _Runner:
         sizes = command.get("outputBytes")
         pattern = command.get("poison")
         blocks = [
-            torch.full((size,), pattern, dtype=torch.uint8, device=self.trial.torch_device)
+            torch.full((size,), pattern, dtype=torch.uint8, device=self.device)
             for size in (sizes if isinstance(sizes, list) else [])
             if isinstance(size, int) and isinstance(pattern, int)
             for _ in range(2)
         ]
-        _wait(self.trial.torch_device)
+        _wait(self.device)
         del blocks
 
     def _upload(self, file: Path) -> list[Any]:
         """The inputs at addresses of their own."""
-        values = map_tensors(read_values(file), lambda one: one.to(self.trial.torch_device, copy=True))
+        values = map_tensors(read_values(file), lambda one: one.to(self.device, copy=True))
         assert isinstance(values, list)
         return values
 
-    def _profile(self, inputs: list[Any]) -> Json:
-        """The kernels of one call with their counts, or null where the profiler sees none of torch's own either."""
-        import torch
-        from torch.profiler import ProfilerActivity, profile
 
-        if not self.trial.torch_device.startswith("cuda"):
-            return None
-        control = torch.ones(1024, device=self.trial.torch_device)
-        with profile(activities=[ProfilerActivity.CUDA]) as trace:
-            control.cos_()
-            _wait(self.trial.torch_device)
-            self.model(*inputs)
-            _wait(self.trial.torch_device)
-        names = Counter(
-            event.name
-            for event in trace.events()
-            if "cuda" in str(event.device_type).lower() and not event.name.startswith(("Memcpy", "Memset"))
-        )
-        seen = [name for name in names if "cos" in name.lower()]
-        if not seen:
-            return None
-        names[seen[0]] -= 1
-        launches: list[Json] = [{"name": name[:500], "count": count} for name, count in names.items() if count > 0]
-        return launches[:500]
+@contextmanager
+def _ended_after(limit_s: Json) -> Iterator[None]:
+    """Ends this process where the block takes longer, by a thread that needs neither Python nor a signal."""
+    if isinstance(limit_s, int):
+        faulthandler.dump_traceback_later(limit_s, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _command(answer: Json) -> dict[str, Json]:

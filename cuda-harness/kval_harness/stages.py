@@ -13,18 +13,21 @@ from kval_harness.build.record import BuildRecord
 from kval_harness.contain import Json, StopSignal
 from kval_harness.execute import Job, execute
 from kval_harness.outcome import Built, InstrumentError, to_json
-from kval_harness.protocol import BuildParams, ExecuteParams, Fields, build_params, execute_params
+from kval_harness.protocol import BuildParams, DeviceKind, ExecuteParams, Fields, build_params, execute_params
+from kval_harness.translations import Translations, load_translation
 
 CANDIDATE_MEMORY_BYTES = 32 * 1024**3
 
 
 @dataclass(frozen=True)
 class Stages:
-    """What every stage needs: the environment that devices are found by, a way to be stopped, a way to be seen."""
+    """What every stage needs: the environment that devices are found by, a way to be stopped, a way to be seen, and
+    how many threads one job may use on the CPU."""
 
     environment: dict[str, str]
     stop: StopSignal
     progress: Callable[[str, str], None]
+    threads: int | None = None
 
     def build(self, params: Fields) -> dict[str, Json]:
         asked = build_params(params)
@@ -33,9 +36,12 @@ class Stages:
         )
         return {"outcome": to_json(outcome), "build": _json(record)}
 
-    def execute(self, params: Fields, *, host_device: bool) -> dict[str, Json]:
-        """A candidate that does not build is not run; one in bare CUDA has no `ModelNew` to run and stays `built`."""
-        asked = execute_params(params, host_device=host_device)
+    def execute(self, params: Fields, kinds: tuple[DeviceKind, ...]) -> dict[str, Json]:
+        """A candidate that does not build is not run; one in bare CUDA has no `ModelNew` to run and stays `built`.
+
+        `kinds`: the devices that this worker executes on.
+        """
+        asked = execute_params(params, kinds)
         builder = self._builder(asked.build)
         outcome, record = build_candidate(
             asked.build.candidate,
@@ -47,9 +53,12 @@ class Stages:
         )
         if not isinstance(outcome, Built) or asked.build.candidate.language == "cuda":
             return {"outcome": to_json(outcome), "build": _json(record), "execution": None}
-        self.progress("execute", f"on {asked.device.torch_name()}")
+        translations = self._translations(asked, builder) if asked.device.kind == "cpu" else None
+        if translations is not None:
+            translations.make()
+        self.progress("execute", f"on {asked.device.kind}:{asked.device.index}")
         outcome, execution = execute(
-            self._job(asked, builder, record),
+            self._job(asked, builder, record, translations),
             stop=self.stop,
             report=lambda message: self.progress("execute", message),
         )
@@ -81,19 +90,36 @@ class Stages:
             asked.settings, asked.folder, stop=self.stop, progress=lambda message: self.progress("build", message)
         )
 
-    def _job(self, asked: ExecuteParams, builder: Builder, record: BuildRecord | None) -> Job:
+    def _translations(self, asked: ExecuteParams, builder: Builder) -> Translations:
+        settings = asked.build.settings
+        return Translations(
+            builder,
+            BuildCache(settings.cache_folder, settings.cache_max_bytes),
+            asked.build.folder / "translated",
+            settings.build_timeout_ms / 1000,
+            self.stop,
+            lambda message: self.progress("build", message),
+        )
+
+    def _job(
+        self, asked: ExecuteParams, builder: Builder, record: BuildRecord | None, translations: Translations | None
+    ) -> Job:
         settings = asked.settings
+        source, home = asked.build.candidate.source, _cuda_home(builder)
+        translated = translations is not None
         return Job(
             source=asked.problem.source,
             small=asked.problem.small,
-            torch_device=asked.device.torch_name(),
+            device=asked.device,
             settings=settings,
             folder=asked.build.folder / "execute",
-            load=load_candidate(asked.build.candidate.source, _cuda_home(builder)),
-            serve_load=builder.serve,
-            is_own_kernel=own_kernel_test(record),
+            load=load_candidate(source, home, load_translation) if translated else load_candidate(source, home),
+            serve_load=builder.serve if translations is None else translations.serve,
+            # A translated module holds the candidate's kernels and nobody else's.
+            is_own_kernel=(lambda _: True) if translated else own_kernel_test(record),
             environment=self.environment,
             memory_bytes=CANDIDATE_MEMORY_BYTES,
+            threads=self.threads if asked.device.kind == "cpu" else None,
         )
 
 

@@ -18,11 +18,12 @@ from kval_harness import __version__
 from kval_harness.admission import check_problem
 from kval_harness.build import toolchain
 from kval_harness.contain import Channel, Interrupted, Json, Limits, Unkillable, isolation, run_child
-from kval_harness.devices import Device, classify, find_devices, visible
+from kval_harness.devices import CPU_ENVIRONMENT, Device, classify, cpu_device, find_devices, visible
 from kval_harness.outcome import InstrumentError
 from kval_harness.problem import broken, problem_report
 from kval_harness.protocol import (
     PROTOCOL,
+    DeviceKind,
     Fields,
     Request,
     Wire,
@@ -40,9 +41,11 @@ PROBLEM_MEMORY_BYTES = 16 * 1024**3
 
 @dataclass
 class Worker:
-    """`host_device`: also execute on the CPU, which measures nothing that a label may say; for the tests."""
+    """`cpu_threads`: this process has CUDA in software in the place of any GPU, and one job may use so many threads.
+    `host_device`: also execute without any CUDA, which measures nothing that a label may say; for the tests."""
 
     wire: Wire
+    cpu_threads: int | None = None
     host_device: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     _current: str | None = None
@@ -53,9 +56,9 @@ class Worker:
         """Answers requests until the input ends."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to whoever started us, and they tell us
         signal.signal(signal.SIGTERM, self._terminate)
-        self.environment = visible(dict(os.environ))
+        self.environment = visible(dict(os.environ)) if self.cpu_threads is None else dict(CPU_ENVIRONMENT)
         with suppress(BrokenPipeError):
-            self.wire.send(hello(find_devices(self.environment)))
+            self.wire.send(hello(find_devices(self.environment) if self.cpu_threads is None else (cpu_device(),)))
             while not self._terminated:
                 line = self.wire.receive()
                 if line is None:
@@ -76,10 +79,15 @@ class Worker:
             self._current = None
 
     def _result(self, request: Request) -> dict[str, Json]:
-        stages = Stages(self.environment, self.stop, lambda stage, message: self._progress(request.id, stage, message))
+        def progress(stage: str, message: str) -> None:
+            self.wire.send({"type": "progress", "id": request.id, "stage": stage, "message": message})
+
+        stages = Stages(self.environment, self.stop, progress, self.cpu_threads)
+        kinds: tuple[DeviceKind, ...] = ("cuda",) if self.cpu_threads is None else ("cpu",)
+        kinds += ("host",) if self.host_device else ()
         methods: dict[str, Callable[[Fields], dict[str, Json]]] = {
             "build": stages.build,
-            "execute": lambda params: stages.execute(params, host_device=self.host_device),
+            "execute": lambda params: stages.execute(params, kinds),
             "problem": self._problem,
             "check-problem": self._check_problem,
             "cache": stages.cache,
@@ -142,9 +150,6 @@ class Worker:
             )
         said = end.error or end.stderr or f"its process ended: {end.kind} {end.signal or end.exit_code or ''}"
         raise broken(said.strip())
-
-    def _progress(self, identity: str, stage: str, message: str) -> None:
-        self.wire.send({"type": "progress", "id": identity, "stage": stage, "message": message})
 
     def _terminate(self, *_: object) -> None:
         if self._current is None:

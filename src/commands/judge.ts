@@ -4,7 +4,7 @@ import type { Mode } from '../kval.js';
 import { describeVerdict } from '../print.js';
 import { openProgress } from '../progress.js';
 import { renderTerminal } from '../report/render-terminal.js';
-import { jsonOption, storeOption } from './options.js';
+import { deviceOption, fullSizeOption, jsonOption, smallOption, storeOption } from './options.js';
 import { print, run, settingsOf, stop } from './run.js';
 
 /** Verdicts: one, or many compared. */
@@ -15,13 +15,10 @@ export function judgeCommands(program: Command): void {
     .argument('<file>', 'a Python file with ModelNew, or a .cu file')
     .requiredOption('--problem <id>')
     .addOption(new Option('--mode <mode>', 'who judges').choices(['real', 'simulated', 'hybrid']).default('real'))
-    .addOption(
-      new Option('--device <device>', 'what executes the kernel; none: build only')
-        .choices(['auto', 'cuda', 'none'])
-        .default('auto'),
-    )
+    .addOption(deviceOption())
     .option('--arch <arch>')
-    .option('--small', 'the small size of the problem')
+    .addOption(smallOption())
+    .addOption(fullSizeOption())
     .option('--model <folder>', 'the simulator; the one that ships without it')
     .addOption(storeOption())
     .addOption(jsonOption())

@@ -4,7 +4,7 @@ import { errorTable, KvalError } from '../errors.js';
 import { exportLabels, importLabels } from '../labels/exchange.js';
 import { describeLabel, outcomeCounts, table } from '../print.js';
 import { openProgress } from '../progress.js';
-import { jsonOption, positive, storeOption, whole } from './options.js';
+import { deviceOption, fullSizeOption, jsonOption, positive, smallOption, storeOption, whole } from './options.js';
 import { print, run, settingsOf, stop } from './run.js';
 
 /** Labels: make, look at, carry. */
@@ -16,13 +16,10 @@ export function labelCommands(program: Command): void {
     .option('--candidates <which>', 'all, or generators, sources, or beginnings of hashes', 'all')
     .option('--limit <number>', 'a random sample of so many candidates', whole)
     .option('--seed <number>', 'which sample', whole, 1)
-    .addOption(
-      new Option('--device <device>', 'what executes the kernels; none: build only')
-        .choices(['auto', 'cuda', 'none'])
-        .default('auto'),
-    )
+    .addOption(deviceOption())
     .option('--arch <arch>', "architecture to build for, such as sm_90 (default: the device's)")
-    .option('--small', 'the small size of problems that have one')
+    .addOption(smallOption())
+    .addOption(fullSizeOption())
     .addOption(
       new Option('--precision <precision>', 'of inputs and weights').choices(['fp32', 'fp16', 'bf16']).default('fp32'),
     )

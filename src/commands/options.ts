@@ -2,6 +2,15 @@ import { InvalidArgumentError, Option } from 'commander';
 
 export const storeOption = (): Option =>
   new Option('--store <file>', "the label store (made where there is none; default: labels.db in kval's home)");
+export const deviceOption = (): Option =>
+  new Option('--device <device>', 'what executes: cuda, a GPU; cpu, CUDA in software, untimed; none, build only')
+    .choices(['auto', 'cuda', 'cpu', 'none'])
+    .default('auto');
+export const smallOption = (): Option => new Option('--small', 'the small size of problems that have one');
+export const fullSizeOption = (): Option =>
+  new Option('--full-size', 'the full size also on the device cpu, where the small one is the default').conflicts(
+    'small',
+  );
 export const jsonOption = (): Option => new Option('--json', 'machine-readable output');
 
 export function whole(text: string): number {

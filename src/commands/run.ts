@@ -1,7 +1,7 @@
 import { type Settings, settingsSchema } from '../candidate.js';
 import { readConfig } from '../config.js';
 import { toKvalError } from '../errors.js';
-import { Kval } from '../kval.js';
+import { Kval, type WantedDevice } from '../kval.js';
 
 /** Aborted by the first Ctrl-C. */
 export const stop = new AbortController();
@@ -19,21 +19,26 @@ export async function run(options: { store?: string }, verb: (kval: Kval) => Pro
   }
 }
 
-/** `auto`: a GPU where there is one; the architecture is the device's unless it is named. */
+/** The device that is asked for, and what follows from it unless it is named: the architecture, the size of problems. */
 export async function settingsOf(
   kval: Kval,
-  options: { device: 'auto' | 'cuda' | 'none'; arch?: string; buildTimeout?: number; executeTimeout?: number } & Record<
-    string,
-    unknown
-  >,
+  options: {
+    device: WantedDevice;
+    arch?: string;
+    small?: boolean;
+    fullSize?: boolean;
+    buildTimeout?: number;
+    executeTimeout?: number;
+  } & Record<string, unknown>,
 ): Promise<Settings> {
-  const { devices } = await kval.hello(stop.signal);
-  const [first] = devices;
+  const { words, ...chosen } = await kval.chooseDevice(options.device, stop.signal);
+  say(words);
   const { buildTimeout, executeTimeout } = options;
   return settingsSchema.parse({
     ...options,
-    device: options.device === 'auto' ? (first === undefined ? 'none' : 'cuda') : options.device,
-    arch: options.arch ?? (first === undefined ? undefined : `sm_${first.computeCapability.replace('.', '')}`),
+    device: chosen.device,
+    arch: options.arch ?? chosen.arch ?? undefined,
+    small: options.fullSize === true ? false : (options.small ?? chosen.small),
     ...(buildTimeout === undefined ? {} : { buildTimeoutMs: buildTimeout * 1_000 }),
     ...(executeTimeout === undefined ? {} : { executeTimeoutMs: executeTimeout * 1_000 }),
   });

@@ -148,7 +148,7 @@ export async function collect(options: CollectOptions): Promise<CollectReport> {
       code: error.code,
       message: error.message,
     });
-    inARow += 1;
+    if (error.code !== 'unsupported') inARow += 1; // the device is well, this one kernel is beyond it
     if (hopeless.includes(error.code)) fatal ??= error;
     else if (inARow === failuresInARow) {
       const { code, message, fix } = error;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Job, jobKey } from '../candidate.js';
+import { type Job, jobKey, type Settings } from '../candidate.js';
 import { type Config, childEnvironment } from '../config.js';
 import { KvalError } from '../errors.js';
 import type { Measured, Provenance } from '../verdict.js';
@@ -17,8 +17,8 @@ export interface RealOptions {
 export interface RealValidator extends Validator<Measured> {
   /** The workers behind it, for questions about problems and about the machine. */
   readonly pool: WorkerPool;
-  /** How many jobs keep every worker busy. */
-  readonly concurrency: number;
+  /** How many jobs keep every worker busy that they need. */
+  concurrency(device: Settings['device']): number;
 }
 
 /** The harness as a validator: what it says was compiled, executed and measured. Nothing is started before the first job. */
@@ -29,8 +29,8 @@ export function createRealValidator(options: RealOptions): RealValidator {
   return {
     name: 'real',
     pool,
-    // One more than there are builders: while one is executed, all builders build.
-    concurrency: pool.builders + 1,
+    // While a GPU executes one, all builders build; in software both want the same processors.
+    concurrency: (device) => (device === 'cuda' ? pool.builders + 1 : pool.builders),
     validate: async (job, { signal } = {}) => {
       if (closed) throw new KvalError('usage', 'this validator is closed');
       return measure(pool, job, options, signal);
@@ -49,6 +49,10 @@ export function openHarness(config: Config, changes: Partial<PoolOptions> = {}):
     environment: childEnvironment(config),
     logFolder: join(config.home, 'logs'),
     builders: config.workers,
+    cpu: {
+      arguments: ['--cpu-device', config.buildCacheFolder, '--cpu-threads', String(config.cpuThreads)],
+      workers: config.workers,
+    },
     ...changes,
   });
 }
@@ -99,18 +103,19 @@ async function measure(
     };
   }
 
+  const emulated = settings.device === 'cpu';
   const executed = await pool.ask(execute, {
     ...common,
-    on: 'device',
+    on: settings.device,
     params: ({ folder, device }) => ({
       ...params,
       folder,
-      device: { kind: 'cuda', index: device?.index ?? 0 },
+      device: { kind: device?.kind ?? 'cuda', index: device?.index ?? 0 },
       settings: {
         ...params.settings,
         precision: settings.precision,
         trials: settings.trials,
-        timingTrials: settings.timingTrials,
+        timingTrials: emulated ? 0 : settings.timingTrials,
         executeTimeoutMs: settings.executeTimeoutMs,
         compat: settings.compat,
       },
@@ -123,7 +128,7 @@ async function measure(
     execution: executed.result.execution,
     // The first build is the one that took the time; the second comes from the cache.
     build: compiled.result.build,
-    fidelity: executed.result.execution === null ? 'built' : 'measured',
+    fidelity: executed.result.execution === null ? 'built' : emulated ? 'emulated' : 'measured',
     provenance: provenanceOf([compiled, executed], job, startedAt),
   };
 }

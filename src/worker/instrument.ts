@@ -10,6 +10,7 @@ const codes: Readonly<Record<InstrumentError['code'], ErrorCode>> = {
   'worker-died': 'worker-died',
   'toolchain-missing': 'toolchain-missing',
   'problem-broken': 'bad-input',
+  unsupported: 'unsupported',
   interrupted: 'interrupted',
   internal: 'instrument',
 };

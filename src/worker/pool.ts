@@ -11,12 +11,16 @@ export interface PoolOptions {
   readonly command: readonly [string, ...string[]];
   readonly environment: Readonly<Record<string, string>>;
   readonly logFolder: string;
-  /** How many workers build at once. Beside them there is one worker for each device. */
+  /** How many workers build at once. Beside them there is one worker for each GPU. */
   readonly builders: number;
+  /** Workers that have CUDA in software: what their command has beside the others', and how many of them there are. */
+  readonly cpu?: { readonly arguments: readonly string[]; readonly workers: number };
   /** Pauses before an instrument's failure is tried again: as many more tries as there are pauses. */
   readonly retryDelaysMs?: readonly number[];
   readonly limits?: Pick<WorkerOptions, 'helloTimeoutMs' | 'cancelGraceMs' | 'maxLineBytes'>;
 }
+
+export type Lane = 'build' | 'cuda' | 'cpu';
 
 /** Where a question is answered: an empty folder of its own, and a device where it needs one. */
 export interface Place {
@@ -27,8 +31,11 @@ export interface Place {
 export interface Question<Params> {
   /** Named in messages: the candidate or the problem in question. */
   readonly about: string;
-  /** `build`: any build worker. `device`: the worker of a device that is free, one question at a time on each. */
-  readonly on: 'build' | 'device';
+  /**
+   * `build`: any build worker. `cuda`: the worker of a GPU that is free, one question at a time on each. `cpu`: any
+   * worker that has CUDA in software.
+   */
+  readonly on: Lane;
   readonly params: (place: Place) => Params;
   /** A worker that has not answered by then is killed. */
   readonly timeoutMs?: number;
@@ -47,8 +54,8 @@ export interface Answer<Result> {
 /** Python workers that are started when they are needed, replaced when they die, and closed together. */
 export interface WorkerPool {
   readonly builders: number;
-  /** What the workers say they are; starts the first one where none runs yet. */
-  hello(signal?: AbortSignal): Promise<Hello>;
+  /** What the workers that build say they are, or those that execute in software; starts one where none runs yet. */
+  hello(signal?: AbortSignal, on?: 'build' | 'cpu'): Promise<Hello>;
   /**
    * Asks a question in its turn. A worker that dies is replaced and the question asked once more; a failure that the
    * worker calls passing is tried again after a pause. Then throws a `KvalError` that names what the question was about.
@@ -60,47 +67,61 @@ export interface WorkerPool {
 /** A seat for one worker; `worker` is null until somebody sits down, and again after a death. */
 interface Seat {
   readonly name: string;
+  readonly lane: Lane;
+  /** The GPU that belongs to it. */
   readonly device: Device | null;
   worker: WorkerProcess | null;
 }
 
-type Lane = <T>(signal: AbortSignal | undefined, about: string, work: (seat: Seat) => Promise<T>) => Promise<T>;
+type Queue = <T>(signal: AbortSignal | undefined, about: string, work: (seat: Seat) => Promise<T>) => Promise<T>;
 
 export function openPool(options: PoolOptions): WorkerPool {
   const { builders, retryDelaysMs = [1_000, 5_000], limits = {} } = options;
   const closing = new AbortController();
   const seats: Seat[] = [];
-  const buildLane = openLane(
-    Array.from({ length: builders }, (_, index) => newSeat(`build worker ${index + 1}`, null)),
-  );
-  let deviceLane: Lane | undefined;
-  let known: Hello | undefined;
+  const queues: Partial<Record<Lane, Queue>> = {};
+  const known: Partial<Record<Lane, Hello>> = {};
   let closed: Promise<void> | undefined;
   pruneWorkerLogs(options.logFolder);
   sweepScratchFolders();
 
-  function newSeat(name: string, device: Device | null): Seat {
-    const seat = { name, device, worker: null };
+  function newSeat(name: string, lane: Lane, device: Device | null = null): Seat {
+    const seat = { name, lane, device, worker: null };
     seats.push(seat);
     return seat;
   }
 
-  async function hello(signal?: AbortSignal): Promise<Hello> {
-    return known ?? buildLane(signal, 'starting a worker', async (seat) => (await sitDown(seat)).hello);
+  async function hello(signal?: AbortSignal, on: 'build' | 'cpu' = 'build'): Promise<Hello> {
+    const about = 'starting a worker';
+    if (known[on] !== undefined) return known[on];
+    const queue = await queueOf({ on, about, signal });
+    return queue(signal, about, async (seat) => (await sitDown(seat)).hello);
   }
 
-  async function laneOf({ on, about, signal }: Pick<Question<unknown>, 'on' | 'about' | 'signal'>): Promise<Lane> {
-    if (on === 'build') return buildLane;
-    const { devices } = await hello(signal);
-    if (devices.length === 0) throw new KvalError('device-missing', `${about}: this machine has no CUDA device`);
-    deviceLane ??= openLane(devices.map((device) => newSeat(`worker of ${device.kind}:${device.index}`, device)));
-    return deviceLane;
+  async function queueOf({ on, about, signal }: Pick<Question<unknown>, 'on' | 'about' | 'signal'>): Promise<Queue> {
+    const devices = on === 'cuda' ? (await hello(signal)).devices : [];
+    queues[on] ??= openQueue(seatsOf(on, devices, about));
+    return queues[on];
+  }
+
+  function seatsOf(lane: Lane, devices: readonly Device[], about: string): Seat[] {
+    switch (lane) {
+      case 'build':
+        return numbered(builders, (number) => newSeat(`build worker ${number}`, lane));
+      case 'cpu':
+        if (options.cpu === undefined)
+          throw new KvalError('device-missing', `${about}: these workers have no device cpu`);
+        return numbered(options.cpu.workers, (number) => newSeat(`worker ${number} of device cpu`, lane));
+      case 'cuda':
+        if (devices.length === 0) throw new KvalError('device-missing', `${about}: this machine has no CUDA device`);
+        return devices.map((device) => newSeat(`worker of ${device.kind}:${device.index}`, lane, device));
+    }
   }
 
   async function ask<P, R>(method: Method<P, R>, question: Question<P>): Promise<Answer<R>> {
     const { about, signal } = question;
-    const lane = await laneOf(question);
-    return lane(signal, about, async (seat) => {
+    const queue = await queueOf(question);
+    return queue(signal, about, async (seat) => {
       let deaths = 0;
       for (const pauses = [...retryDelaysMs]; ; ) {
         try {
@@ -130,23 +151,25 @@ export function openPool(options: PoolOptions): WorkerPool {
     const worker = await sitDown(seat);
     return inScratchFolder(async (folder) => {
       const begin = performance.now();
-      const result = await worker.call(method, params({ folder, device: seat.device }), callOptions);
-      return { result, hello: worker.hello, device: seat.device, durationMs: performance.now() - begin };
+      const device = seat.lane === 'cpu' ? (worker.hello.devices[0] ?? null) : seat.device;
+      const result = await worker.call(method, params({ folder, device }), callOptions);
+      return { result, hello: worker.hello, device, durationMs: performance.now() - begin };
     });
   }
 
   async function sitDown(seat: Seat): Promise<WorkerProcess> {
     if (seat.worker?.alive === true) return seat.worker;
     seat.worker = null;
+    const [program, ...rest] = options.command;
     seat.worker = await startWorker({
-      command: options.command,
+      command: [program, ...rest, ...(seat.lane === 'cpu' ? (options.cpu?.arguments ?? []) : [])],
       environment: options.environment,
       logFolder: options.logFolder,
       name: seat.name,
       signal: closing.signal,
       ...limits,
     });
-    known ??= seat.worker.hello;
+    known[seat.lane] ??= seat.worker.hello;
     return seat.worker;
   }
 
@@ -156,7 +179,7 @@ export function openPool(options: PoolOptions): WorkerPool {
   }
 
   /** Gives each piece of work a seat of its own, in turn; who is told to stop while waiting leaves the queue. */
-  function openLane(own: readonly Seat[]): Lane {
+  function openQueue(own: readonly Seat[]): Queue {
     const limit = pLimit(own.length);
     const free = [...own].reverse();
     return async (signal, about, work) => {
@@ -180,6 +203,10 @@ export function openPool(options: PoolOptions): WorkerPool {
   }
 
   return { builders, hello, ask, close: () => (closed ??= end()) };
+}
+
+function numbered<T>(count: number, make: (number: number) => T): T[] {
+  return Array.from({ length: count }, (_, index) => make(index + 1));
 }
 
 function named(about: string, thrown: unknown): KvalError {

@@ -8,8 +8,11 @@ import { buildRecordSchema, executionRecordSchema, outcomeSchema } from '../verd
  */
 export const protocolVersion = 1;
 
+/** `cuda`: a GPU. `cpu`: CUDA in software, for correctness alone. */
+const deviceKindSchema = z.enum(['cuda', 'cpu']);
+
 export const deviceSchema = z.object({
-  kind: z.literal('cuda'),
+  kind: deviceKindSchema,
   index: z.int().nonnegative(),
   name: z.string(),
   computeCapability: z.string(),
@@ -58,7 +61,7 @@ const buildParamsSchema = z.object({
 
 const executeParamsSchema = buildParamsSchema.extend({
   problem: problemSchema,
-  device: z.object({ kind: z.literal('cuda'), index: z.int().nonnegative() }),
+  device: z.object({ kind: deviceKindSchema, index: z.int().nonnegative() }),
   settings: buildSettingsSchema.extend({
     precision: precisionSchema,
     trials: z.int().positive(),
@@ -172,6 +175,7 @@ export const instrumentErrorSchema = z.object({
     'worker-died',
     'toolchain-missing',
     'problem-broken',
+    'unsupported',
     'interrupted',
     'internal',
   ]),

@@ -160,6 +160,15 @@ test('a verdict that comes in spite of the abort is kept', async () => {
   expect(store.counts().labels).toBe(1);
 });
 
+test('kernels that a device cannot run are passed over, however many; the others get their labels', async () => {
+  const { real } = validator(async (job) => {
+    if (job.candidate.source.includes('odd')) throw new KvalError('unsupported', 'it takes a texture');
+    return exampleMeasured(job);
+  });
+  const report = await collect({ jobs: [...jobs(30, 'odd'), ...jobs(3)], validator: real, store, concurrency: 1 });
+  expect(report).toMatchObject({ labelled: 3, failed: 30, stopped: false });
+});
+
 test('two processes on one store share the work, and do none of it twice', async () => {
   const log = join(folder, 'log');
   const go = join(folder, 'go');

@@ -19,7 +19,7 @@ from kval_harness.outcome import (
     Timeout,
 )
 from kval_harness.probe import import_candidate
-from kval_harness.protocol import Compat, ExecuteSettings, Precision
+from kval_harness.protocol import Compat, DeviceName, ExecuteSettings, Precision
 
 torch.set_num_threads(1)  # OpenMP's threads do not survive a fork, and tests fork from this process
 
@@ -80,7 +80,7 @@ def run(
     job = Job(
         source=problem,
         small=small,
-        torch_device="cpu",
+        device=DeviceName("host", 0),
         settings=settings,
         folder=folder,
         load=load,

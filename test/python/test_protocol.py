@@ -47,7 +47,7 @@ def golden(name: str) -> list[dict[str, Json]]:
 def test_every_golden_request_is_read() -> None:
     readers = {
         "build": build_params,
-        "execute": lambda params: execute_params(params, host_device=False),
+        "execute": lambda params: execute_params(params, ("cuda", "cpu")),
         "problem": problem_params,
         "check-problem": check_params,
         "cancel": lambda params: params.text("target"),
@@ -65,10 +65,10 @@ def test_every_golden_request_is_read() -> None:
 
 def test_an_execute_request_carries_everything_over() -> None:
     first = next(line for line in golden("outcomes.jsonl") if "method" in line)
-    asked = execute_params(read_request(json.dumps(first).encode()).params, host_device=False)
+    asked = execute_params(read_request(json.dumps(first).encode()).params)
     assert (asked.settings.precision, asked.settings.trials, asked.settings.timing_trials) == ("fp32", 5, 0)
     assert asked.settings.execute_timeout_ms == 60000.5
-    assert asked.device.torch_name() == "cuda:0"
+    assert asked.device.torch_name() == asked.device.judge_torch_name() == "cuda:0"
     assert asked.problem.small is True
     assert asked.build.settings.cache_folder == Path("/var/cache/kval")
 
@@ -121,17 +121,23 @@ def test_a_bad_request_names_its_field(path: str, value: Json, complaint: str) -
         place = place[name]
     place[last] = value
     with pytest.raises(InstrumentError) as caught:
-        execute_params(Fields(params, "params"), host_device=False)
+        execute_params(Fields(params, "params"))
     assert caught.value.code == "bad-request"
     assert complaint in caught.value.message
     del place[last]
     with pytest.raises(InstrumentError, match="is null" if path == "problem" else f"params.{path} is missing"):
-        execute_params(Fields(params, "params"), host_device=False)
+        execute_params(Fields(params, "params"))
 
 
-def test_the_host_device_is_offered_to_tests_alone() -> None:
-    params = {**FINE, "device": {"kind": "host", "index": 0}}
-    assert execute_params(Fields(params, "params"), host_device=True).device.torch_name() == "cpu"
+def test_a_worker_executes_on_its_own_kinds_of_device() -> None:
+    host = {**FINE, "device": {"kind": "host", "index": 0}}
+    asked = execute_params(Fields(host, "params"), ("cuda", "host")).device
+    assert (asked.torch_name(), asked.judge_torch_name()) == ("cpu", "cpu")
+    cpu = {**FINE, "device": {"kind": "cpu", "index": 0}}
+    asked = execute_params(Fields(cpu, "params"), ("cpu",)).device
+    assert (asked.torch_name(), asked.judge_torch_name()) == ("cuda:0", "cpu")
+    with pytest.raises(InstrumentError, match="'cuda'; this worker executes on 'cpu'"):
+        execute_params(Fields({**FINE, "device": {"kind": "cuda", "index": 0}}, "params"), ("cpu",))
 
 
 @pytest.mark.parametrize("line", [b"", b"[]", b"3", b'{"id":3}', b"\xff\xfe", b"[" * 100_000])
@@ -158,6 +164,8 @@ def test_every_outcome_is_written_as_in_the_golden_lines() -> None:
     unlaunched = "forward launched no kernel of the candidate's own; launched: gemm"
     off = "3 of 4096 elements are off by up to 0.5; element 17 is 0.5, not 0"
     unsteady = "right in one of two runs on the same inputs"
+    fault = "relu_kernel, candidate.cu:7: writes 4 bytes 12 bytes past the end of an allocation of 4096 bytes"
+    shown = "the answer is right also when none of the kernels launched runs: relu_kernel(float const*, float*, int)"
     outcomes = [
         Invalid("no-model", "the candidate defines no ModelNew"),
         Invalid("other-backend", "its kernels are written for triton, not CUDA", "triton"),
@@ -176,6 +184,8 @@ def test_every_outcome_is_written_as_in_the_golden_lines() -> None:
         Correct(None, 1.1920928955078125e-07, 2.5e-08),
         Correct(Timing(half, whole, 2.0, clock), 0.0, 0.0),
         Built(),
+        RuntimeFailure("forward", "CudaFault", fault),
+        Rejected("decoy-kernel", shown),
     ]
     results = [line["result"] for line in golden("outcomes.jsonl") if line.get("type") == "result"]
     assert [to_json(outcome) for outcome in outcomes] == [

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kval_harness.usage import descendants
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTERS = sorted((ROOT / "kernelbench").glob("**/level*/*.py"))
@@ -49,7 +50,7 @@ class ModelNew(torch.nn.Module):
 class Conversation:
     """A worker process and the lines that come from it."""
 
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, *arguments: str, environment: dict[str, str] | None = None, hello_s: float = 60) -> None:
         variables = {**os.environ, "PYTHONPATH": str(ROOT / "cuda-harness"), **(environment or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kval_harness", *arguments],
@@ -59,7 +60,7 @@ class Conversation:
             env=variables,
         )
         self._rest = b""
-        self.hello = self.read(60)
+        self.hello = self.read(hello_s)
 
     def say(self, line: object) -> None:
         assert self.process.stdin is not None
@@ -199,14 +200,17 @@ def test_the_end_of_the_worker_ends_its_children(tmp_path: Path, how: str) -> No
         deadline = time.monotonic() + 10
         while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
             time.sleep(0.02)
-        child = int(mark.read_text())
+        assert mark.exists()
+        # The child may have a process table of its own, so its word for its number is not ours.
+        living = descendants(conversation.process.pid)
+        assert living
         if how == "SIGTERM":
             conversation.process.send_signal(signal.SIGTERM)
         else:
             assert conversation.process.stdin is not None
             conversation.process.stdin.close()
         assert conversation.process.wait(10) == 0
-        assert not Path(f"/proc/{child}").exists()
+        assert not [one for one in living if Path(f"/proc/{one}").exists()]
     finally:
         conversation.close()
 

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { type Job, makeCandidate, type Settings, settingsSchema } from '../../src/candidate.js';
+import { type Job, jobKey, makeCandidate, type Settings, settingsSchema } from '../../src/candidate.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { collect } from '../../src/labels/collect.js';
 import { LabelStore } from '../../src/labels/store.js';
@@ -86,6 +86,25 @@ test('on a device it is executed too, and the first build is the one that counts
   });
 });
 
+test('in software it is executed without timing, and the verdict says emulated', async () => {
+  const validator = open(0);
+  expect(await validator.validate(job('fine', { device: 'cpu', small: true }))).toMatchObject({
+    fidelity: 'emulated',
+    outcome: { status: 'correct', timing: null },
+    execution: { trials: 5 },
+    provenance: { device: 'Test software', driver: null },
+  });
+  await expect(validator.validate(job('fails:unsupported', { device: 'cpu' }))).rejects.toMatchObject({
+    code: 'unsupported',
+    fix: expect.stringContaining('--device cuda'),
+  });
+});
+
+test('a verdict of one device never stands for another', () => {
+  const keys = (['cuda', 'cpu', 'none'] as const).map((device) => jobKey(job('fine', { device })));
+  expect(new Set(keys).size).toBe(3);
+});
+
 test('a failing instrument throws, naming problem and candidate; it never becomes a verdict', async () => {
   const validator = open(0);
   const { hash } = job('dies').candidate;
@@ -113,7 +132,7 @@ test('labelling goes on when workers die, and names the candidate that no worker
     jobs,
     validator,
     store,
-    concurrency: validator.concurrency,
+    concurrency: validator.concurrency('none'),
   });
   expect(report).toMatchObject({ total: 23, labelled: 22, failed: 1 });
   expect(report.byStatus).toMatchObject({ built: 21, 'compile-error': 1 });

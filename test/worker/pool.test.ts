@@ -119,7 +119,7 @@ test('each device has a worker of its own, and one question at a time', async ()
   const run = (source: string) =>
     pool.ask(execute, {
       about: source,
-      on: 'device',
+      on: 'cuda',
       params: ({ folder, device }) => ({
         ...buildParams,
         candidate: { source, language: 'python' as const },
@@ -141,11 +141,31 @@ test('each device has a worker of its own, and one question at a time', async ()
   expect(new Set(answers.map((answer) => answer.device?.index))).toEqual(new Set([0, 1]));
 });
 
+test('who executes in software is another worker than who builds, and says so itself', async () => {
+  const pool = open({
+    command: fixtureCommand('obedient', '1'),
+    cpu: { arguments: ['--cpu-device', '/nowhere'], workers: 2 },
+  });
+  expect((await pool.hello()).devices.map((device) => device.kind)).toEqual(['cuda']);
+  expect((await pool.hello(undefined, 'cpu')).devices.map((device) => device.kind)).toEqual(['cpu']);
+  const places: (string | undefined)[] = [];
+  const asked = await pool.ask(build, {
+    about: 'x',
+    on: 'cpu',
+    params: ({ folder, device }) => {
+      places.push(device?.kind);
+      return { ...buildParams, candidate: { source: 'x', language: 'python' as const }, folder };
+    },
+  });
+  expect(places).toEqual(['cpu']);
+  expect(asked.device?.name).toBe('Test software');
+});
+
 test('without a device nothing can be executed', async () => {
   const pool = open({ command: fixtureCommand('obedient', '0') });
   const asked = pool.ask(execute, {
     about: 'level1/1',
-    on: 'device',
+    on: 'cuda',
     params: () => {
       throw new Error('there is no place to ask it');
     },

@@ -148,12 +148,20 @@ def build_candidate(
     return outcome, _record(builder, began, probe)
 
 
-def load_candidate(source: str, cuda_home: Path | None = None) -> Callable[[Channel], ModuleType]:
+def load_candidate(
+    source: str, cuda_home: Path | None = None, before_load: Callable[[Channel, Path], None] = lambda *_: None
+) -> Callable[[Channel], ModuleType]:
     """The start of a child that runs a built candidate: its build calls are answered by `Builder.serve`, and the
-    libraries are loaded as torch loads them. Call `load_candidate(...)(channel)` in the child's folder."""
+    libraries are loaded as torch loads them, each after a call of `before_load`. Call `load_candidate(...)(channel)`
+    in the child's folder."""
 
     def load(channel: Channel) -> ModuleType:
-        probing.install_recorders(channel.ask, probing.load_library, None if cuda_home is None else str(cuda_home))
+        def give(spec: ExtensionSpec, answer: probing.Answer) -> object:
+            assert answer.library is not None
+            before_load(channel, answer.library)
+            return probing.load_library(spec, answer)
+
+        probing.install_recorders(channel.ask, give, None if cuda_home is None else str(cuda_home))
         return probing.import_candidate(source, Path.cwd())
 
     return load
