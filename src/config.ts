@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { KvalError } from './errors.js';
 
+export const sandboxes = ['required', 'best-effort'] as const;
+export type Sandbox = (typeof sandboxes)[number];
+
 /** The one place that knows where the rooms are and reads the environment. */
 export interface Config {
   /** The folder of kval itself: where `package.json` stands. */
@@ -25,6 +28,8 @@ export interface Config {
   readonly workers: number;
   /** How many threads one job may use on the device `cpu`. */
   readonly cpuThreads: number;
+  /** `required`: nothing is judged where a fence is missing; `best-effort`: behind those that this machine has. */
+  readonly sandbox: Sandbox;
   readonly endpoint: { readonly baseUrl: string | null; readonly apiKey: string | null; readonly model: string | null };
 }
 
@@ -34,6 +39,7 @@ const environmentSchema = z.object({
   KVAL_CORPORA: z.string().optional(),
   KVAL_WORKERS: z.coerce.number().int().positive().optional(),
   KVAL_CPU_THREADS: z.coerce.number().int().positive().optional(),
+  KVAL_SANDBOX: z.enum(sandboxes).optional(),
   KVAL_CACHE_GIB: z.coerce.number().positive().optional(),
   OPENAI_BASE_URL: z.string().optional(),
   OPENAI_API_KEY: z.string().optional(),
@@ -66,6 +72,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     corporaFolder: existsSync(corpora) ? corpora : null,
     workers,
     cpuThreads: variables.KVAL_CPU_THREADS ?? Math.max(1, Math.floor(cores / workers)),
+    sandbox: variables.KVAL_SANDBOX ?? 'best-effort',
     endpoint: {
       baseUrl: variables.OPENAI_BASE_URL ?? null,
       apiKey: variables.OPENAI_API_KEY ?? null,

@@ -38,6 +38,11 @@ const table = {
     fix: 'Train the model again with `kval finetune`, or name another folder with --model.',
   },
   'toolchain-missing': { exit: 11, http: 503, fix: 'Run `npm run setup`, then `kval doctor`.' },
+  'sandbox-missing': {
+    exit: 19,
+    http: 503,
+    fix: 'Run `kval doctor`; allow what is missing, or use --sandbox best-effort to judge behind the fences there are.',
+  },
   'device-missing': {
     exit: 12,
     http: 503,

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from kval_harness.contain import Channel, Json, Limits, StopSignal, run_child
+from kval_harness.contain import Channel, Fences, Json, Limits, StopSignal, run_child
 from kval_harness.outcome import InstrumentCode, InstrumentError
 
 PROBE_S = 120.0
@@ -49,7 +49,9 @@ def find_devices(environment: dict[str, str]) -> tuple[Device, ...]:
     if not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists():
         return ()
     with tempfile.TemporaryDirectory(prefix="kval-devices-") as folder:
-        end = run_child(_ask_torch, folder=Path(folder), limits=Limits(PROBE_S), environment=environment)
+        end = run_child(
+            _ask_torch, folder=Path(folder), limits=Limits(PROBE_S), environment=environment, fences=Fences()
+        )
     driver = _driver()
     found = []
     for index, one in enumerate(end.value if isinstance(end.value, list) else []):
@@ -82,7 +84,9 @@ def check_health(torch_device: str, environment: dict[str, str], stop: StopSigna
         return float(ones.sum())
 
     with tempfile.TemporaryDirectory(prefix="kval-health-") as folder:
-        end = run_child(task, folder=Path(folder), limits=Limits(PROBE_S), environment=environment, stop=stop)
+        end = run_child(
+            task, folder=Path(folder), limits=Limits(PROBE_S), environment=environment, fences=Fences(), stop=stop
+        )
     if end.kind == "returned" and end.value == float(1 << 20):
         return
     if classify(end.error or "") == "out-of-memory":

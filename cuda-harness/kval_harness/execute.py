@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import signal
 import tempfile
 import time
@@ -20,7 +19,7 @@ from random import Random
 from types import ModuleType
 from typing import Literal
 
-from kval_harness.contain import Channel, Child, ChildEnd, Json, Limits, StopSignal
+from kval_harness.contain import Channel, Child, ChildEnd, Fences, Json, Limits, StopSignal, remove
 from kval_harness.devices import check_health, classify
 from kval_harness.judge import Trial, judge_failure, judge_task
 from kval_harness.launches import ORDERS, CudaFault, Unsupported
@@ -91,6 +90,7 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     memory_bytes: int | None = None
     threads: int | None = None
+    libraries: tuple[Path, ...] = ()
 
 
 def execute(
@@ -112,7 +112,7 @@ def execute(
             precision=job.settings.precision,
             compat=job.settings.compat,
             weight_seed=int.from_bytes(os.urandom(7), "little"),
-            exchange=exchange,
+            exchange=tuple(place / "in" for place in exchange),
             threads=job.threads,
         )
         session = _Session(job, trial, stop, report)
@@ -153,11 +153,14 @@ class _Session:
     def run(self) -> Outcome:
         limit_s = self.job.settings.execute_timeout_ms / 1000
         judge_limits = Limits(limit_s * JUDGE_SHARE + JUDGE_EXTRA_S, file_bytes=TENSOR_FILE_BYTES)
+        inputs = self.trial.exchange
+        results = tuple(place.with_name("out") for place in inputs)
         judge = Child(
             judge_task(self.trial),
             folder=self.job.folder / "judge",
             limits=judge_limits,
             environment=self.job.environment,
+            fences=Fences(readable=results, writable=inputs),
         )
         with judge:
             init = self._from_judge(judge)
@@ -165,8 +168,14 @@ class _Session:
             candidate = Child(
                 runner_task(replace(self.trial, source=""), self.job.load),
                 folder=self.job.folder / "candidate",
-                limits=Limits(limit_s, memory_bytes=self.job.memory_bytes, processes=256, file_bytes=TENSOR_FILE_BYTES),
+                limits=Limits(
+                    limit_s,
+                    memory_bytes=self.job.memory_bytes,
+                    processes=max(256, 8 * (os.cpu_count() or 1)),
+                    file_bytes=TENSOR_FILE_BYTES,
+                ),
                 environment=self.job.environment,
+                fences=Fences(readable=(*inputs, *self.job.libraries), writable=results),
             )
             with candidate:
                 try:
@@ -368,18 +377,18 @@ class _Session:
         file = Path(str(made["file"]))
         return {
             "inputs": str(file),
-            "outputs": str(file.with_name("outputs")),
+            "outputs": str(_outputs(file)),
             "outputBytes": made["outputBytes"],
             "mode": made["mode"],
         }
 
     def _check(self, judge: Child, candidate: Child, made: dict[str, Json]) -> dict[str, Json]:
-        file = Path(str(made["file"])).with_name("outputs")
+        file = _outputs(Path(str(made["file"])))
         expected = sum(one for one in _list(made["outputBytes"]) if isinstance(one, int))
         limit = 8 * expected + OUTPUT_SLACK_BYTES  # a wrong dtype may be eight times as wide
         command: dict[str, Json] = {"do": "check", "set": made["number"], "file": str(file), "maxBytes": limit}
         verdict = self._ask_judge(judge, candidate, command)
-        file.unlink(missing_ok=True)
+        remove(file)
         return verdict
 
     def _ask_judge(self, judge: Child, candidate: Child, command: dict[str, Json]) -> dict[str, Json]:
@@ -466,11 +475,18 @@ def _exchange(folder: Path) -> Iterator[tuple[Path, ...]]:
     places[0].mkdir(parents=True, exist_ok=True)
     if os.access(SHARED_MEMORY, os.W_OK):
         places.insert(0, Path(tempfile.mkdtemp(prefix="kval-", dir=SHARED_MEMORY)))
+    for place in places:
+        for part in ("in", "out"):
+            (place / part).mkdir()
     try:
         yield tuple(places)
     finally:
         for place in places:
-            shutil.rmtree(place, ignore_errors=True)
+            remove(place)
+
+
+def _outputs(inputs: Path) -> Path:
+    return inputs.parent.with_name("out") / "outputs"
 
 
 def _mismatch(verdict: dict[str, Json], trial: int) -> Mismatch:

@@ -172,7 +172,7 @@ class _Judge:
     def check(self, inputs: _InputSet, file: Path, max_bytes: int) -> dict[str, Json]:
         try:
             outputs = flatten(read_values(file, max_bytes=max_bytes))
-        except NotTensors as error:
+        except (NotTensors, OSError) as error:
             return {"how": "shape", "message": f"the output cannot be read: {error}", "maxAbs": None, "maxRel": None}
         rule = Rule(KERNELBENCH_TOLERANCE[self.trial.precision], scaled=self.trial.compat == "kval")
         moved = [map_tensors(one, lambda tensor: tensor.to(self.device)) for one in outputs]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from kval_harness.build.spec import ExtensionSpec, load_inline_spec, load_spec
-from kval_harness.contain import Channel, ChildEnd, Json, Limits, StopSignal, run_child
+from kval_harness.contain import Channel, ChildEnd, Fences, Json, Limits, StopSignal, run_child
 from kval_harness.inspect import Facts, read_source
 from kval_harness.outcome import InstrumentError
 
@@ -116,6 +116,7 @@ def probe_candidate(
         limits=Limits(wall_s=limit_s, memory_bytes=MEMORY_BYTES),
         serve=serve,
         clock_stops_while_serving=True,
+        fences=Fences(),
         stop=stop,
     )
     said = end.value if end.kind == "returned" and isinstance(end.value, dict) else {}

@@ -95,16 +95,21 @@ def isolation() -> dict[str, bool]:
 
 
 def require() -> None:
-    """Raises SandboxMissing where less is to be had than `sandbox="required"` promises: no network, no sight of other
-    processes and files, no system calls beyond a program's needs. Namespaces and the filter give that; so does Landlock
-    of Linux 6.12 or newer with the filter."""
+    """Raises SandboxMissing where less is to be had than `sandbox="required"` promises."""
+    missing = lacking()
+    if missing:
+        advice = "; ".join(f"{name}: {how}" for name, how in missing.items())
+        raise SandboxMissing(f"the sandbox is required, and this machine lacks {', '.join(missing)}. {advice}")
+
+
+def lacking() -> dict[str, str]:
+    """What this machine lacks for a whole sandbox, and how to get it: no network, no sight of other processes and
+    files, no system calls beyond a program's needs. Namespaces and the filter give that; so does Landlock of Linux 6.12
+    or newer with the filter."""
     there = isolation()
     if there["seccomp"] and there["landlock"] and landlock_abi() >= LANDLOCK_FOR_SIGNALS:
-        return
-    missing = [name for name in HOW_TO_GET if not there[name]]
-    if missing:
-        advice = "; ".join(f"{name}: {HOW_TO_GET[name]}" for name in missing)
-        raise SandboxMissing(f"the sandbox is required, and this machine lacks {', '.join(missing)}. {advice}")
+        return {}
+    return {name: how for name, how in HOW_TO_GET.items() if not there[name]}
 
 
 def enter_namespaces() -> bool:

@@ -119,6 +119,7 @@ class Stages:
             is_own_kernel=(lambda _: True) if translated else own_kernel_test(record),
             environment=self.environment,
             memory_bytes=CANDIDATE_MEMORY_BYTES,
+            libraries=tuple(_made(asked.build.folder / one) for one in ("builds", "translated")),
             threads=self.threads if asked.device.kind == "cpu" else None,
         )
 
@@ -145,3 +146,8 @@ def _cuda_home(builder: Builder) -> Path | None:
 
 def _json(record: BuildRecord | None) -> dict[str, Json] | None:
     return None if record is None else record.to_json()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import shutil
 import signal
 import tempfile
 import traceback
@@ -17,7 +16,17 @@ from pathlib import Path
 from kval_harness import __version__
 from kval_harness.admission import check_problem
 from kval_harness.build import toolchain
-from kval_harness.contain import Channel, Interrupted, Json, Limits, Unkillable, isolation, run_child
+from kval_harness.contain import (
+    Channel,
+    Fences,
+    Interrupted,
+    Json,
+    Limits,
+    SandboxMissing,
+    Unkillable,
+    isolation,
+    run_child,
+)
 from kval_harness.devices import CPU_ENVIRONMENT, Device, classify, cpu_device, find_devices, visible
 from kval_harness.outcome import InstrumentError
 from kval_harness.problem import broken, problem_report
@@ -32,6 +41,7 @@ from kval_harness.protocol import (
     read_request,
     request_id,
 )
+from kval_harness.sandbox import lacking
 from kval_harness.stages import Stages
 
 READ_PROBLEM_S = 120.0
@@ -139,7 +149,9 @@ class Worker:
         """Runs a problem's code in a child. Its failure is the problem's."""
         limits = Limits(wall_s, memory_bytes=PROBLEM_MEMORY_BYTES)
         with _scratch() as folder:
-            end = run_child(task, folder=folder, limits=limits, environment=self.environment, stop=self.stop)
+            end = run_child(
+                task, folder=folder, limits=limits, environment=self.environment, fences=Fences(), stop=self.stop
+            )
         if end.kind == "returned" and isinstance(end.value, dict):
             return end.value
         if end.kind == "timeout":
@@ -160,8 +172,8 @@ class Worker:
 def hello(devices: tuple[Device, ...]) -> dict[str, Json]:
     """The first line: who speaks, with which tools, on which devices, behind which fences."""
     tools = toolchain.describe()
-    sandbox: dict[str, Json] = {"bubblewrap": shutil.which("bwrap")}
-    sandbox.update(isolation())
+    sandbox: dict[str, Json] = {**isolation()}
+    sandbox["lacking"] = "; ".join(f"{name} ({how})" for name, how in lacking().items()) or None
     return {
         "type": "hello",
         "protocol": PROTOCOL,
@@ -183,6 +195,8 @@ def instrument_error(error: Exception) -> InstrumentError:
         return error
     if isinstance(error, Interrupted):
         return InstrumentError("interrupted", "stopped before it had a verdict", retry=True)
+    if isinstance(error, SandboxMissing):
+        return InstrumentError("internal", str(error), retry=False)
     if isinstance(error, Unkillable):
         return InstrumentError("device-lost", f"{error}; the device's driver hangs", retry=True)
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN)):

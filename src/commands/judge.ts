@@ -4,7 +4,7 @@ import type { Mode } from '../kval.js';
 import { describeVerdict } from '../print.js';
 import { openProgress } from '../progress.js';
 import { renderTerminal } from '../report/render-terminal.js';
-import { deviceOption, fullSizeOption, jsonOption, smallOption, storeOption } from './options.js';
+import { deviceOption, fullSizeOption, jsonOption, sandboxOption, smallOption, storeOption } from './options.js';
 import { print, run, settingsOf, stop } from './run.js';
 
 /** Verdicts: one, or many compared. */
@@ -16,6 +16,7 @@ export function judgeCommands(program: Command): void {
     .requiredOption('--problem <id>')
     .addOption(new Option('--mode <mode>', 'who judges').choices(['real', 'simulated', 'hybrid']).default('real'))
     .addOption(deviceOption())
+    .addOption(sandboxOption())
     .option('--arch <arch>')
     .addOption(smallOption())
     .addOption(fullSizeOption())

@@ -4,7 +4,16 @@ import { errorTable, KvalError } from '../errors.js';
 import { exportLabels, importLabels } from '../labels/exchange.js';
 import { describeLabel, outcomeCounts, table } from '../print.js';
 import { openProgress } from '../progress.js';
-import { deviceOption, fullSizeOption, jsonOption, positive, smallOption, storeOption, whole } from './options.js';
+import {
+  deviceOption,
+  fullSizeOption,
+  jsonOption,
+  positive,
+  sandboxOption,
+  smallOption,
+  storeOption,
+  whole,
+} from './options.js';
 import { print, run, settingsOf, stop } from './run.js';
 
 /** Labels: make, look at, carry. */
@@ -17,6 +26,7 @@ export function labelCommands(program: Command): void {
     .option('--limit <number>', 'a random sample of so many candidates', whole)
     .option('--seed <number>', 'which sample', whole, 1)
     .addOption(deviceOption())
+    .addOption(sandboxOption())
     .option('--arch <arch>', "architecture to build for, such as sm_90 (default: the device's)")
     .addOption(smallOption())
     .addOption(fullSizeOption())

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { sandboxes } from '../config.js';
 
 export const storeOption = (): Option =>
   new Option('--store <file>', "the label store (made where there is none; default: labels.db in kval's home)");
@@ -11,6 +12,11 @@ export const fullSizeOption = (): Option =>
   new Option('--full-size', 'the full size also on the device cpu, where the small one is the default').conflicts(
     'small',
   );
+export const sandboxOption = (): Option =>
+  new Option(
+    '--sandbox <demand>',
+    'required: judge nothing where a fence is missing; best-effort (KVAL_SANDBOX): behind those there are',
+  ).choices([...sandboxes]);
 export const jsonOption = (): Option => new Option('--json', 'machine-readable output');
 
 export function whole(text: string): number {

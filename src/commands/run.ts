@@ -1,5 +1,5 @@
 import { type Settings, settingsSchema } from '../candidate.js';
-import { readConfig } from '../config.js';
+import { readConfig, type Sandbox } from '../config.js';
 import { toKvalError } from '../errors.js';
 import { Kval, type WantedDevice } from '../kval.js';
 
@@ -7,10 +7,15 @@ import { Kval, type WantedDevice } from '../kval.js';
 export const stop = new AbortController();
 
 /** Runs a verb: what it opens is closed, what it throws becomes an exit status with its advice. */
-export async function run(options: { store?: string }, verb: (kval: Kval) => Promise<void>): Promise<void> {
+export async function run(
+  options: { store?: string; sandbox?: Sandbox },
+  verb: (kval: Kval) => Promise<void>,
+): Promise<void> {
   let kval: Kval | undefined;
   try {
-    kval = new Kval(readConfig(), options.store === undefined ? {} : { store: options.store });
+    const config = readConfig();
+    const { sandbox = config.sandbox } = options;
+    kval = new Kval({ ...config, sandbox }, options.store === undefined ? {} : { store: options.store });
     await verb(kval);
   } catch (thrown) {
     end(thrown);

@@ -49,6 +49,7 @@ export function openHarness(config: Config, changes: Partial<PoolOptions> = {}):
     environment: childEnvironment(config),
     logFolder: join(config.home, 'logs'),
     builders: config.workers,
+    sandbox: config.sandbox,
     cpu: {
       arguments: ['--cpu-device', config.buildCacheFolder, '--cpu-threads', String(config.cpuThreads)],
       workers: config.workers,

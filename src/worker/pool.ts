@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import type { Sandbox } from '../config.js';
 import { KvalError, toKvalError } from '../errors.js';
 import { instrumentError } from './instrument.js';
 import { leavable, throwIfAborted, wait } from './interrupt.js';
@@ -15,6 +16,8 @@ export interface PoolOptions {
   readonly builders: number;
   /** Workers that have CUDA in software: what their command has beside the others', and how many of them there are. */
   readonly cpu?: { readonly arguments: readonly string[]; readonly workers: number };
+  /** `required`: a worker on a machine that lacks one of the fences is asked nothing. */
+  readonly sandbox?: Sandbox;
   /** Pauses before an instrument's failure is tried again: as many more tries as there are pauses. */
   readonly retryDelaysMs?: readonly number[];
   readonly limits?: Pick<WorkerOptions, 'helloTimeoutMs' | 'cancelGraceMs' | 'maxLineBytes'>;
@@ -169,6 +172,11 @@ export function openPool(options: PoolOptions): WorkerPool {
       signal: closing.signal,
       ...limits,
     });
+    const { lacking } = seat.worker.hello.sandbox;
+    if (options.sandbox === 'required' && typeof lacking === 'string') {
+      await seat.worker.close();
+      throw new KvalError('sandbox-missing', `the sandbox is required, and this machine lacks ${lacking}`);
+    }
     known[seat.lane] ??= seat.worker.hello;
     return seat.worker;
   }

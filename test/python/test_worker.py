@@ -140,7 +140,7 @@ def test_hello_comes_first_and_says_what_is_here(worker: Conversation) -> None:
     assert worker.hello["protocol"] == 1
     assert worker.hello["python"].startswith("3.")
     assert isinstance(worker.hello["devices"], list)
-    assert set(worker.hello["sandbox"]) >= {"userNamespaces", "bubblewrap"}
+    assert set(worker.hello["sandbox"]) >= {"userNamespaces", "mountNamespaces", "lacking"}
 
 
 def test_requests_are_answered_and_mistakes_survived(worker: Conversation) -> None:
@@ -191,17 +191,13 @@ def test_a_request_that_waits_can_be_cancelled(worker: Conversation) -> None:
 
 
 @pytest.mark.parametrize("how", ["end of input", "SIGTERM"])
-def test_the_end_of_the_worker_ends_its_children(tmp_path: Path, how: str) -> None:
+def test_the_end_of_the_worker_ends_its_children(how: str) -> None:
     conversation = Conversation()
     try:
-        mark = tmp_path / "child"
-        source = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-        conversation.say({"id": "1", "method": "problem", "params": {"source": source}})
+        conversation.say({"id": "1", "method": "problem", "params": {"source": "import time; time.sleep(600)"}})
         deadline = time.monotonic() + 10
-        while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
+        while not descendants(conversation.process.pid) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert mark.exists()
-        # The child may have a process table of its own, so its word for its number is not ours.
         living = descendants(conversation.process.pid)
         assert living
         if how == "SIGTERM":
@@ -262,15 +258,14 @@ def test_the_host_device_is_refused_without_its_flag(tmp_path: Path) -> None:
         conversation.close()
 
 
-def test_secrets_in_the_environment_are_forgotten(worker: Conversation, tmp_path: Path) -> None:
+def test_secrets_in_the_environment_are_forgotten(worker: Conversation) -> None:
     conversation = Conversation(environment={"OPENAI_API_KEY": "sk-secret"})
     try:
         environment = Path(f"/proc/{conversation.process.pid}/environ")
         assert os.geteuid() != 0 or b"sk-secret" not in environment.read_bytes()
-        leak = tmp_path / "leak"
-        source = f"open({str(leak)!r}, 'wb').write(open('/proc/self/environ', 'rb').read())"
-        conversation.ask("problem", {"source": source})
-        assert leak.exists() and b"sk-secret" not in leak.read_bytes()
+        source = "raise RuntimeError(open('/proc/self/environ').read())"
+        told = conversation.ask("problem", {"source": source})["error"]["message"]
+        assert "PATH=" in told and "sk-secret" not in told
     finally:
         conversation.close()
 

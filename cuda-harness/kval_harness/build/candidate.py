@@ -92,7 +92,7 @@ class Builder:
             spec,
             self.toolchain,
             self._settings,
-            self._folder / f"build-{len(self._built)}",
+            self._folder / "builds" / f"build-{len(self._built)}",
             began + self._left_s,
             stop=self._stop,
             progress=self._progress,

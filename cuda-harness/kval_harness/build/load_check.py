@@ -16,7 +16,7 @@ from typing import cast
 
 from kval_harness.build.diagnostics import demangle
 from kval_harness.build.steps import run_step
-from kval_harness.contain import Channel, Json, Limits, run_child
+from kval_harness.contain import Channel, Fences, Json, Limits, run_child
 from kval_harness.outcome import InstrumentError, LoadError, Timeout
 
 LIMIT_S = 60.0
@@ -46,7 +46,13 @@ def check_load(
         Interrupted: `stop` said so.
     """
     task = functools.partial(_load, library, name, is_python_module)
-    end = run_child(task, folder=folder, limits=Limits(wall_s=LIMIT_S, memory_bytes=MEMORY_BYTES), stop=stop)
+    end = run_child(
+        task,
+        folder=folder,
+        limits=Limits(wall_s=LIMIT_S, memory_bytes=MEMORY_BYTES),
+        fences=Fences((library,)),
+        stop=stop,
+    )
     if end.kind == "timeout":
         return Timeout("load", LIMIT_S * 1000)
     if end.kind == "returned" and isinstance(end.value, dict):
@@ -80,7 +86,11 @@ def _explained(
     )
     symbols = [match.group(1) for match in re.finditer(r"^\s+U ([^\s@]+)(?:@\S+)?$", wanted.stdout, re.MULTILINE)]
     end = run_child(
-        functools.partial(_missing, library, symbols), folder=folder, limits=Limits(wall_s=LIMIT_S), stop=stop
+        functools.partial(_missing, library, symbols),
+        folder=folder,
+        limits=Limits(wall_s=LIMIT_S),
+        fences=Fences((library,)),
+        stop=stop,
     )
     found = end.value if end.kind == "returned" and isinstance(end.value, list) else []
     missing = list(dict.fromkeys([*first, *(str(symbol) for symbol in found)]))
