@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# What only a GPU can show, in stages of well under ten minutes each.
+#
+#   bench/gpu.sh                        all stages
+#   bench/gpu.sh tests devices          some
+#   DEVICE=cpu bench/gpu.sh devices     a rehearsal on a machine without one
+#
+# tests       the tests that need a GPU
+# redteam     cheats refused, honest kernels accepted
+# devices     the same kernels on the CPU device and on the GPU: do they agree?
+# timing      how well a time repeats
+# labels      labels for the shipped candidates, and a minute's rate
+# throughput  labels a minute beside KernelBench's own evaluation (KERNELBENCH: a checkout of it)
+#
+# It needs no network: python is $PYTHON, else .venv/bin/python, else python3; node is $NODE, else node, and is needed
+# for `labels` alone. What was measured goes to $OUT, else bench/results; what is there is not measured again.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+device=${DEVICE:-cuda}
+out=${OUT:-bench/results}
+python=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || command -v python3)}
+node=${NODE:-node}
+limit=${LIMIT:-540}
+export PYTHONPATH=cuda-harness:models PYTHONUNBUFFERED=1
+mkdir -p "$out"
+
+run_tests() { "$python" -m pytest -q -p no:cacheprovider -m gpu test/python; }
+run_redteam() { "$python" bench/redteam.py --device "$device"; }
+run_devices() { "$python" bench/devices.py --device "$device" --out "$out"; }
+run_timing() { "$python" bench/timing.py --device "$([ "$device" = cuda ] && echo cuda || echo host)"; }
+run_labels() {
+  "$node" dist/cli.js label --problems starter --candidates all --device "$device" &&
+    "$node" dist/cli.js labels export "$out/labels-$device.jsonl" && gzip -9f "$out/labels-$device.jsonl"
+}
+run_throughput() {
+  if [ -z "${KERNELBENCH:-}" ]; then
+    echo "skipped: KERNELBENCH names no checkout of KernelBench"
+    return 0
+  fi
+  "$python" bench/throughput.py --kernelbench "$KERNELBENCH" --out "$out"
+}
+
+stages=("$@")
+[ ${#stages[@]} -gt 0 ] || stages=(tests redteam devices timing labels throughput)
+failed=0
+summary=""
+for stage in "${stages[@]}"; do
+  if ! declare -F "run_$stage" >/dev/null; then
+    echo "no stage $stage: tests redteam devices timing labels throughput" >&2
+    exit 2
+  fi
+  echo "== $stage"
+  began=$SECONDS
+  export -f "run_$stage"
+  device=$device out=$out python=$python node=$node timeout -k 10 "$limit" bash -uo pipefail -c "run_$stage" 2>&1 |
+    tee "$out/$stage.txt"
+  code=${PIPESTATUS[0]}
+  [ "$code" -eq 0 ] || failed=1
+  summary+=$(printf '%-12s %-8s %5d s' "$stage" "$([ "$code" -eq 0 ] && echo passed || echo "exit $code")" $((SECONDS - began)))$'\n'
+done
+printf '\n%s' "$summary"
+exit $failed
