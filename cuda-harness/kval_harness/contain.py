@@ -228,6 +228,17 @@ class Child:
             self._line.sendall(framed(answer))
         self._line.setblocking(False)
 
+    def others(self) -> list[str]:
+        """The living processes that the child has started, by what they are called."""
+        found = []
+        for one in descendants(self._process):
+            with suppress(OSError, IndexError):
+                about = Path(f"/proc/{one}/stat").read_text()
+                name, _, rest = about.partition("(")[2].rpartition(")")
+                if rest.split()[0] not in "ZX":
+                    found.append(name)
+        return found
+
     def extend(self, seconds: float) -> None:
         """Moves the deadline: this much time was not the child's."""
         self._deadline += seconds

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -67,7 +68,13 @@ def write_values(file: Path, values: object) -> int:
 
 def read_values(file: Path, *, max_bytes: int | None = None) -> object:
     """Reads what `write_values` wrote, as CPU tensors of their own. Raises NotTensors, OSError."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotTensors(f"there is no such file: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotTensors("it is no regular file")
     with os.fdopen(descriptor, "rb") as stream:
         size = os.fstat(descriptor).st_size
         if max_bytes is not None and size > max_bytes:

@@ -9,6 +9,7 @@ Only a process that preloaded the software CUDA may install this.
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -182,9 +183,54 @@ def _operator(plan: _Plan, tracks: bool) -> Operator:
             _pick(where, args, kwargs) if where is not None else part if stays else _up(part)
             for where, part in zip(plan.results, parts, strict=True)
         )
+        if _watched is not None:
+            _note(plan.name, (*args, *kwargs.values()), handed)
         return handed[0] if single else handed
 
     return operator
+
+
+@dataclass
+class Watch:
+    """What torch makes without the candidate's kernels: results of `sizes` bytes whose inputs no kernel has touched."""
+
+    sizes: frozenset[int]
+    made: list[tuple[str, torch.Tensor]] = field(default_factory=list)
+
+
+_watched: Watch | None = None
+
+
+def watch(sizes: frozenset[int]) -> Watch:
+    global _watched
+    loaded_runtime().kval_mark_work.argtypes = [ctypes.c_size_t]
+    loaded_runtime().kval_has_work.argtypes = [ctypes.c_size_t]
+    _watched = Watch(sizes)
+    return _watched
+
+
+def unwatch() -> None:
+    global _watched
+    _watched = None
+
+
+def _note(name: str, given: tuple[Any, ...], handed: tuple[Any, ...]) -> None:
+    assert _watched is not None
+    runtime = loaded_runtime()
+    touched = any(runtime.kval_has_work(one.untyped_storage().data_ptr()) for one in _on_device(given))
+    for one in _on_device(handed):
+        if touched:
+            runtime.kval_mark_work(one.untyped_storage().data_ptr())
+        elif one.nbytes in _watched.sizes and len(_watched.made) < 64:
+            _watched.made.append((name, alias(one, {}).clone()))
+
+
+def _on_device(values: Any) -> list[torch.Tensor]:
+    import torch
+
+    if isinstance(values, torch.Tensor):
+        return [values] if values.is_cuda and values.numel() > 0 else []
+    return [one for value in values for one in _on_device(value)] if isinstance(values, (list, tuple)) else []
 
 
 def _pick(where: tuple[int, str], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:

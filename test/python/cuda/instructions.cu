@@ -548,3 +548,28 @@ extern "C" int check_chain() {
   for (int i = 0; i < blocks; ++i) expected.push_back(i * (i + 1) / 2);
   return differing(out.read(), expected, "chain");
 }
+
+// --- double precision's long way round, and masks --------------------------------------------------------------------
+
+__global__ void angles(const double* in, double* out) {
+  out[threadIdx.x] = sin(in[threadIdx.x]);
+  out[threadIdx.x + 32] = cos(in[threadIdx.x]) + exp(-in[threadIdx.x] * in[threadIdx.x] * 1e-12);
+  unsigned mask;
+  asm("bmsk.clamp.b32 %0, %1, %2;" : "=r"(mask) : "r"(threadIdx.x), "r"(7));
+  out[threadIdx.x + 64] = mask;
+}
+
+extern "C" int check_angles() {
+  std::vector<double> in, expected;
+  for (int i = 0; i < 32; ++i) in.push_back((i - 16) * std::pow(7.0, i % 9));
+  for (double x : in) expected.push_back(std::sin(x));
+  for (double x : in) expected.push_back(std::cos(x) + std::exp(-x * x * 1e-12));
+  for (int i = 0; i < 32; ++i) expected.push_back(unsigned(127ull << i));
+  Device<double> given(in), out(96);
+  angles<<<1, 32>>>(given.place, out.place);
+  const std::vector<double> found = out.read();
+  int wrong = cudaDeviceSynchronize() == cudaSuccess ? 0 : 1000000;
+  for (int i = 0; i < 96; ++i)
+    if (!(std::fabs(found[i] - expected[i]) <= 1e-14) && ++wrong < 4) std::printf("angles %d: %.17g, not %.17g\n", i, found[i], expected[i]);
+  return wrong;
+}

@@ -58,7 +58,7 @@ void work(Worker& w, Launch& launch) {
   const size_t shared_bytes = size_t(code.dynamic_first) + launch.dynamic_bytes + 256;
   if (w.arena.size() < shared_bytes) w.arena.resize(shared_bytes);
   w.caches.assign(std::max(code.sites, 1u), Cache{~0ull, 0});
-  if (settings.races) w.touches.assign(shared_bytes / 4 + 1, Touch{});
+  if (settings.races) w.touches.assign(shared_bytes, Touch{});
   prepare_stacks(w, code);
   if (w.stacks == nullptr) {
     note_unsupported("no memory for the stacks of a block's threads");

@@ -61,7 +61,7 @@ std::string quoted(const std::string& text) {
 const char* space_name(int space) {
   switch (space) {
     case SHARED: return "shared memory";
-    case LOCAL: return "local memory";
+    case LOCAL: case OWN: return "local memory";
     case CONSTANT: return "constant memory";
     default: return "global memory";
   }
@@ -76,7 +76,8 @@ void note_fault(const char* text) {
 
 void note_unsupported(const char* text) {
   std::lock_guard<std::mutex> hold(report().lock);
-  if (report().unsupported.empty()) report().unsupported = text;
+  // What is asked for after a fault is asked by whoever reports it.
+  if (report().unsupported.empty() && report().fault.empty()) report().unsupported = text;
 }
 
 void note_lint(const char* text) {
@@ -167,7 +168,7 @@ void keep(Cache& cache, Span span, uint32_t bytes) { cache = {span.first, span.b
     if (address >= code.dynamic_first) past = address - code.dynamic_first, nearest = dynamic;
     if (past != ~0ull) snprintf(where, sizeof where, "byte %llu of an array of %llu bytes", (unsigned long long)past, (unsigned long long)nearest);
     else snprintf(where, sizeof where, "before the first array");
-  } else if (space == LOCAL) {
+  } else if (space == LOCAL || space == OWN) {
     snprintf(where, sizeof where, "outside the thread's own arrays");
   } else {
     describe_address(address, where, sizeof where);
@@ -192,6 +193,7 @@ void kv_miss(Thread& t, Cache& cache, const Site& site, uint64_t address, uint32
     keep(cache, span, bytes);
     return;
   }
+  if (space == OWN) out_of_bounds(t, site, address, bytes, space, write);
   if (space != LOCAL) {
     const Range range = find_range(address);
     Span span{range.first, range.bytes};
@@ -204,6 +206,7 @@ void kv_miss(Thread& t, Cache& cache, const Site& site, uint64_t address, uint32
     }
     if (span.bytes != 0) {
       if (address + bytes > span.first + span.bytes) out_of_bounds(t, site, address, bytes, space, write);
+      if (write) mark_work(address);
       keep(cache, span, bytes);
       return;
     }
@@ -216,7 +219,7 @@ void kv_miss(Thread& t, Cache& cache, const Site& site, uint64_t address, uint32
 }
 
 // As kv_miss for a whole stretch, which is no fault where it is not within one range.
-bool kv_within(Thread& t, Cache& cache, uint64_t address, uint32_t bytes, int space) {
+bool kv_within(Thread& t, Cache& cache, uint64_t address, uint32_t bytes, int space, bool write) {
   if (t.block->shadow != nullptr) return false;  // every access is looked at alone
   Span span{0, 0};
   if (space == SHARED) {
@@ -226,6 +229,7 @@ bool kv_within(Thread& t, Cache& cache, uint64_t address, uint32_t bytes, int sp
     span = range.bytes != 0 ? Span{range.first, range.bytes} : variable_at(address);
   }
   if (span.bytes < bytes || address + bytes > span.first + span.bytes) return false;
+  if (write && space != SHARED) mark_work(address);
   keep(cache, span, bytes);
   return true;
 }

@@ -237,7 +237,7 @@ void release(Worker& w, Barrier& b) {
   const uint32_t slot = b.generation & 1;
   b.results[slot][0] = b.true_count;
   b.results[slot][1] = b.held;
-  if (b.arrived >= w.living) ++w.barrier_time;
+  ++w.barrier_time;  // also where only some threads met: better a race unseen than one that is none
   ++b.generation;
   b.arrived = b.held = b.true_count = b.count = 0;
   b.divergent = false;
@@ -699,8 +699,8 @@ void kv_race(Thread& t, const Site& site, uint32_t address, uint32_t bytes, bool
     if (other == 0 || other == self || time != w.barrier_time) return true;
     return uint32_t(other - 1) / 32 == t.warp && other_warp_time != warp_time;
   };
-  for (uint32_t word = address / 4; word <= (address + bytes - 1) / 4 && word < w.touches.size(); ++word) {
-    Touch& touch = w.touches[word];
+  for (uint32_t byte = address; byte < address + bytes && byte < w.touches.size(); ++byte) {
+    Touch& touch = w.touches[byte];
     const bool read_clash = write && touch.read_time == w.barrier_time && (touch.many_readers || !ordered(touch.reader, touch.read_time, touch.read_warp_time));
     if (!ordered(touch.writer, touch.write_time, touch.write_warp_time) || read_clash)
       lint(w, site, write ? "a race on shared memory: another thread touches what this one writes, with no barrier between"

@@ -34,6 +34,7 @@ struct Block {
     char* base;  // null: somebody else's memory
     size_t whole;
     bool mapped;
+    bool work = false;
 };
 
 struct Freed {
@@ -124,6 +125,20 @@ Kind kind_of(uintptr_t address) {
     std::shared_lock<std::shared_mutex> guard(m.lock);
     auto found = holder(m, address);
     return found == m.live.end() ? Kind::none : found->second.kind;
+}
+
+void mark_work(uintptr_t address) {
+    Memory& m = memory();
+    std::shared_lock<std::shared_mutex> guard(m.lock);
+    auto found = holder(m, address);
+    if (found != m.live.end()) __atomic_store_n(&found->second.work, true, __ATOMIC_RELAXED);
+}
+
+bool has_work(uintptr_t address) {
+    Memory& m = memory();
+    std::shared_lock<std::shared_mutex> guard(m.lock);
+    auto found = holder(m, address);
+    return found != m.live.end() && __atomic_load_n(&found->second.work, __ATOMIC_RELAXED);
 }
 
 void* allocate(size_t bytes, Kind kind) {
@@ -240,3 +255,6 @@ Capacity capacity() {
 void kval_poison(int byte) { kval::poison.store(byte & 0xFF, std::memory_order_relaxed); }
 
 void kval_fill(int on) { kval::fills = on != 0; }
+
+void kval_mark_work(uintptr_t address) { kval::mark_work(address); }
+int kval_has_work(uintptr_t address) { return kval::has_work(address); }

@@ -21,6 +21,10 @@ enum class Kind { none, device, pinned, managed, registered, variable };
 
 Kind kind_of(uintptr_t address);
 
+// Whether a kernel of the candidate's has written to the allocation, or something that was made of such.
+void mark_work(uintptr_t address);
+bool has_work(uintptr_t address);
+
 // Memory at a multiple of 256, filled with the poison byte; null where the machine has no room. `bytes` is not 0.
 void* allocate(size_t bytes, Kind kind);
 
@@ -40,6 +44,9 @@ Capacity capacity();
 
 // Fresh memory is filled with this byte from now on. 0xFF, a NaN in every floating type, where nobody says.
 extern "C" void kval_poison(int byte);
+
+extern "C" void kval_mark_work(uintptr_t address);
+extern "C" int kval_has_work(uintptr_t address);
 
 // Off: this thread's fresh memory is left as it is, for a caller that writes all of it at once.
 extern "C" void kval_fill(int on);

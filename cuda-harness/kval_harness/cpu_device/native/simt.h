@@ -49,7 +49,7 @@ struct Thread {
   Block* block;
 };
 
-enum Space : int { GENERIC, GLOBAL, SHARED, LOCAL, CONSTANT };
+enum Space : int { GENERIC, GLOBAL, SHARED, LOCAL, CONSTANT, OWN };  // OWN: local memory that has no other owner
 enum Warp : int { SYNC, SHUFFLE_UP, SHUFFLE_DOWN, SHUFFLE_BFLY, SHUFFLE_IDX, BALLOT, ANY, ALL, UNI, MATCH_ANY, MATCH_ALL,
                   RED_ADD, RED_MIN_U, RED_MAX_U, RED_MIN_S, RED_MAX_S, RED_AND, RED_OR, RED_XOR, MATRIX };
 
@@ -99,7 +99,7 @@ struct Module {
 extern "C" {
 void kv_miss(kval::Thread&, kval::Cache&, const kval::Site&, uint64_t address, uint32_t bytes, uint32_t align, int space, bool write);
 void kv_matrix(kval::Thread&, const kval::Site&, const kval::Matrix&);
-bool kv_within(kval::Thread&, kval::Cache&, uint64_t address, uint32_t bytes, int space);
+bool kv_within(kval::Thread&, kval::Cache&, uint64_t address, uint32_t bytes, int space, bool write);
 uint32_t kv_barrier(kval::Thread&, const kval::Site&, uint32_t id, uint32_t count, int reduce, bool value);
 void kv_arrive(kval::Thread&, const kval::Site&, uint32_t id, uint32_t count);
 uint64_t kv_warp(kval::Thread&, const kval::Site&, uint32_t mask, int what, uint64_t value, uint32_t b, uint32_t c, bool* valid);
@@ -160,17 +160,17 @@ KV_IN uint8_t* reach_shared_atomic(Thread& t, Cache& c, const Site& site, uint8_
 // Where all accesses of a straight piece of code through one register begin, if all of them are fine; else null, and
 // each is looked at alone.
 template <unsigned Bytes, unsigned Align>
-KV_IN uint8_t* within(Thread& t, Cache& c, uint8_t* base, uint64_t a, int space) {
+KV_IN uint8_t* within(Thread& t, Cache& c, uint8_t* base, uint64_t a, int space, bool write) {
   if ((a & (Align - 1)) != 0) return nullptr;
   if (__builtin_expect(a - c.first <= c.span, 1)) return base + a;
-  return kv_within(t, c, a, Bytes, space) ? base + a : nullptr;
+  return kv_within(t, c, a, Bytes, space, write) ? base + a : nullptr;
 }
 
-// An access to the thread's own local memory; through a pointer it may also be a caller's, higher up the same stack.
+// An access to the thread's own local memory; in a function that is called it may also be a caller's (`space` LOCAL).
 template <unsigned Bytes, unsigned Align = Bytes>
-KV_IN uint8_t* reach_local(Thread& t, Cache& c, const Site& site, uint64_t a, const uint8_t* own, uint64_t size, bool write) {
+KV_IN uint8_t* reach_local(Thread& t, Cache& c, const Site& site, uint64_t a, const uint8_t* own, uint64_t size, int space, bool write) {
   if (KV_RARE((size < Bytes) | (a - reinterpret_cast<uint64_t>(own) > size - Bytes) | ((a & (Align - 1)) != 0)))
-    kv_miss(t, c, site, a, Bytes, Align, kval::LOCAL, write);
+    kv_miss(t, c, site, a, Bytes, Align, space, write);
   return reinterpret_cast<uint8_t*>(a);
 }
 
@@ -395,6 +395,12 @@ template <class U> KV_IN U insert(U a, U b, uint32_t position, uint32_t length) 
   const U ones = length >= width ? ~U(0) : (U(1) << length) - 1;
   const U mask = ones << position;
   return (b & ~mask) | ((a << position) & mask);
+}
+KV_IN uint32_t ones(uint32_t position, uint32_t length, bool wrap) {  // bmsk
+  position = wrap ? position & 31 : imin<uint32_t>(position, 32);
+  length = wrap ? length & 31 : imin<uint32_t>(length, 32);
+  const uint64_t mask = ((uint64_t(1) << length) - 1) << position;
+  return uint32_t(mask);
 }
 template <class U> KV_IN uint32_t leading(U a) {
   if (a == 0) return 8 * sizeof(U);

@@ -58,7 +58,7 @@ struct WarpState {
   Slot slots[32];
 };
 
-// Who touched a word of shared memory last, where races are looked for. Threads count from 1.
+// Who touched a byte of shared memory last, where races are looked for. Threads count from 1.
 struct Touch {
   uint16_t writer, reader;
   uint32_t write_time, read_time;          // in barriers of the block

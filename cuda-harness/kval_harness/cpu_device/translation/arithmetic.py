@@ -84,10 +84,14 @@ def _sum_or_difference(frame: Frame, one: Instruction, sign: str) -> str:
 
 
 def _carry(frame: Frame, one: Instruction, sign: str, unsigned: str) -> str:
+    a, b = (read(frame, name, one.op[-1]) for name in one.operands[1:3])
+    return _carried(frame, one, sign, unsigned, a, b)
+
+
+def _carried(frame: Frame, one: Instruction, sign: str, unsigned: str, a: str, b: str) -> str:
     """Extended precision: the carry lives in a variable of the function's."""
     wide = "unsigned __int128" if unsigned == "uint64_t" else "uint64_t"
-    a, b = (read(frame, name, one.op[-1]) for name in one.operands[1:3])
-    carried = f" {sign} {wide}(carry)" if one.op[0] in ("addc", "subc") else ""
+    carried = f" {sign} {wide}(carry)" if one.op[0] in ("addc", "subc", "madc") else ""
     bits = 64 if unsigned == "uint64_t" else 32
     keep = f" carry = (sum >> {bits}) & 1;" if "cc" in one.op else ""
     given = f"const {wide} sum = {wide}({unsigned}({a})) {sign} {wide}({unsigned}({b})){carried};"
@@ -110,7 +114,7 @@ def _multiply_add(frame: Frame, one: Instruction) -> str:
     c = read(frame, one.operands[3], result)
     product = _product(frame, one, one.operands[1], one.operands[2])
     if "cc" in one.op or one.op[0] == "madc":
-        raise Unsupported(one.name)
+        return _carried(frame, one, "+", unsigned, product, c)
     return write(frame, one.operands[0], result, f"{CPP[result]}({unsigned}({product}) + {unsigned}({c}))")
 
 

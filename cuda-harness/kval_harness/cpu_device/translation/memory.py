@@ -46,7 +46,8 @@ def _reach(frame: Frame, one: Instruction, operand: str, width: int, *, store: b
     if space == "shared":
         checked = f"kv::reach_shared<{width}>({place}, shared, uint32_t({address}), {written})"
     elif space == "local" and depot is not None:
-        return f"kv::reach_local<{width}>({place}, {address}, {depot[0]}, {depot[1]}, {written})"
+        owner = "OWN" if frame.is_entry() else "LOCAL"
+        return f"kv::reach_local<{width}>({place}, {address}, {depot[0]}, {depot[1]}, kval::{owner}, {written})"
     else:
         where = SPACES.get(space or "", "GENERIC")
         checked = f"kv::reach<{width}>({place}, {address}, kval::{where}, {written})"
@@ -62,6 +63,7 @@ class Access:
     space: str
     offset: int
     bytes: int
+    write: bool
 
 
 def access(one: Instruction) -> Access | None:
@@ -75,7 +77,8 @@ def access(one: Instruction) -> Access | None:
     found = re.fullmatch(r"\[\s*(%[\w$.]+)\s*(?:\+\s*(-?\d+))?\s*\]", operand)
     if found is None:
         return None
-    return Access(found.group(1), space, int(found.group(2) or 0), BYTES[one.op[-1]] * _lanes_of(one.op))
+    size = BYTES[one.op[-1]] * _lanes_of(one.op)
+    return Access(found.group(1), space, int(found.group(2) or 0), size, one.op[0] == "st")
 
 
 def within(frame: Frame, one: Instruction, accesses: Sequence[Access]) -> str:
@@ -92,7 +95,8 @@ def within(frame: Frame, one: Instruction, accesses: Sequence[Access]) -> str:
     address = f"{kind}({name} + {kind}({first}ll))"
     address = f"uint32_t({address})" if where == "SHARED" else address
     base = "shared" if where == "SHARED" else "nullptr"
-    return f"kv::within<{last - first}, {align}>(t, caches[{number}], {base}, {address}, kval::{where})"
+    writes = "true" if any(each.write for each in accesses) else "false"
+    return f"kv::within<{last - first}, {align}>(t, caches[{number}], {base}, {address}, kval::{where}, {writes})"
 
 
 def _parameter(frame: Frame, operand: str) -> str:

@@ -50,6 +50,9 @@ class Frame(Protocol):
     def depot(self) -> tuple[str, int] | None:
         """The function's local memory: its C++ name and size in bytes."""
 
+    def is_entry(self) -> bool:
+        """Whether this is a kernel, which nobody calls."""
+
     def group(self) -> tuple[str, int] | None:
         """The C++ pointer of the accesses that this one was checked with (null: they are not all fine), and how many
         bytes from it this one begins; None where it stands alone."""

@@ -372,6 +372,9 @@ class _Body:
         number = self.module.site(instruction)
         return number, f"sites[{number}]"
 
+    def is_entry(self) -> bool:
+        return self.function.entry
+
     def group(self) -> tuple[str, int] | None:
         return self.groups.get(self.place)
 

@@ -110,6 +110,12 @@ def _logic(frame: Frame, one: Instruction) -> str:
     )
 
 
+def _mask(frame: Frame, one: Instruction) -> str:
+    position, length = (read(frame, name, "u32") for name in one.operands[1:3])
+    kind = "true" if "wrap" in one.op else "false"
+    return write(frame, one.operands[0], "b32", f"kv::ones({position}, {length}, {kind})")
+
+
 def _permute(frame: Frame, one: Instruction) -> str:
     if len(one.op) > 2:
         raise Unsupported(one.name)
@@ -133,5 +139,5 @@ RULES: dict[str, Rule] = {
     "bfe": _call("kv::field<$T>({0}, {1}, {2})", (None, "u32", "u32")),
     "bfi": _call("kv::insert<$T>({0}, {1}, {2}, {3})", (None, None, "u32", "u32")),
     "sad": _call("({0} > {1} ? {0} - {1} : {1} - {0}) + {2}", (None, None, None)),
-    "lop3": _logic, "prmt": _permute, "dp4a": _dot,
+    "bmsk": _mask, "lop3": _logic, "prmt": _permute, "dp4a": _dot,
 }  # fmt: skip

@@ -1,0 +1,50 @@
+# problem: level1/7
+# cheat: 15 outputs-elsewhere
+# expected: mismatch | rejected | runtime-error
+# kernelbench: refused
+# puts a symbolic link to a device and then a folder where its outputs are expected
+import torch
+import torch.nn as nn
+from torch.utils.cpp_extension import load_inline
+
+source = r"""
+#include <torch/extension.h>
+
+__global__ void relu_kernel(const float* x, float* y, int64_t n) {
+    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) y[i] = fmaxf(x[i], 0.0f);
+}
+
+void relu(torch::Tensor x, torch::Tensor y) {
+    int64_t n = x.numel();
+    if (n > 0) relu_kernel<<<(n + 255) / 256, 256>>>(x.data_ptr<float>(), y.data_ptr<float>(), n);
+}
+"""
+
+ext = load_inline(
+    name="relu_out",
+    cpp_sources="void relu(torch::Tensor x, torch::Tensor y);",
+    cuda_sources=source,
+    functions=["relu"],
+)
+
+from kval_harness import runner
+
+usual = runner.write_values
+
+
+def write_values(file, values):
+    written = usual(file, values)
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    return written
+
+
+runner.write_values = write_values
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        y = torch.zeros_like(x)
+        ext.relu(y, y)
+        return y

@@ -1,0 +1,41 @@
+# problem: level1/7
+# cheat: 16 reuse-freed
+# expected: mismatch | rejected
+# kernelbench: refused
+# computes, frees, and in the next call returns fresh memory where the old answer should still lie
+import torch
+import torch.nn as nn
+from torch.utils.cpp_extension import load_inline
+
+source = r"""
+#include <torch/extension.h>
+
+__global__ void relu_kernel(const float* x, float* y, int64_t n) {
+    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) y[i] = fmaxf(x[i], 0.0f);
+}
+
+void relu(torch::Tensor x, torch::Tensor y) {
+    int64_t n = x.numel();
+    if (n > 0) relu_kernel<<<(n + 255) / 256, 256>>>(x.data_ptr<float>(), y.data_ptr<float>(), n);
+}
+"""
+
+ext = load_inline(
+    name="relu_out",
+    cpp_sources="void relu(torch::Tensor x, torch::Tensor y);",
+    cuda_sources=source,
+    functions=["relu"],
+)
+
+class ModelNew(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        y = torch.empty_like(x)
+        if self.calls % 2 == 1:
+            ext.relu(x, y)
+        return y
