@@ -20,9 +20,10 @@ from kval_harness.outcome import InstrumentError
 
 HERE = Path(__file__).parent
 LIBRARY = "kernels.so"
-# As a device does it: a fused multiply-add where PTX says so and nowhere else, no traps, no errno.
+# As a device does it: a fused multiply-add where PTX says so and nowhere else, no traps, no errno. Without the two
+# passes that look for repeated expressions, which took minutes and gigabytes on functions of some thousand statements.
 FLAGS = (
-    "-std=c++17", "-O2", "-march=native", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno",
+    "-std=c++17", "-O2", "-fno-gcse", "-fno-tree-pre", "-march=native", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno",
     "-fno-trapping-math", "-fno-exceptions", "-fno-asynchronous-unwind-tables", "-fPIC", "-shared", "-w",
 )  # fmt: skip
 
