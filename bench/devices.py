@@ -68,7 +68,9 @@ def _report(kernels: list[Kernel], devices: list[Device], file: Path) -> None:
     differing: list[dict[str, Any]] = []
     compared = 0
     for kernel in kernels:
-        said: dict[str, Any] = {device: found[device, kernel.key]["status"] for device in devices if (device, kernel.key) in found}
+        said: dict[str, Any] = {
+            device: found[device, kernel.key]["status"] for device in devices if (device, kernel.key) in found
+        }
         expected = kernel.case.expected
         if len(devices) == 2 and len(said) == 2:
             compared += 1

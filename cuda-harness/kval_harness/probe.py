@@ -25,12 +25,14 @@ from typing import Any, Literal, cast
 
 from kval_harness.build.spec import ExtensionSpec, load_inline_spec, load_spec
 from kval_harness.contain import Channel, ChildEnd, Fences, Json, Limits, StopSignal, run_child
+from kval_harness.findings import find_patterns
 from kval_harness.inspect import Facts, read_source
 from kval_harness.outcome import InstrumentError
 
 Phase = Literal["read", "import", "construct", "forward", "done"]
 MEMORY_BYTES = 8 * 1024**3
 CANDIDATE_FILE = "candidate.py"
+FINDINGS = 50
 NO_DEVICE = re.compile(
     r"\bmeta\b|nvidia driver|no cuda gpus|cuda driver|not compiled with cuda|cuda error|fake ?tensor"
     r"|can't allocate memory",
@@ -71,7 +73,8 @@ class Refusal:
 class Probe:
     """How far the candidate's Python came. `phase` is where it ended; `error` is what ended it, if anything.
 
-    `device_only`: that error would not have come on a machine with a GPU, as far as can be told.
+    `device_only`: that error would not have come on a machine with a GPU, as far as can be told. `findings`: what in
+    the text deserves a second look, a line each; they decide nothing.
     """
 
     end: ChildEnd
@@ -83,6 +86,7 @@ class Probe:
     device_only: bool
     used_module: bool
     problem_broken: str | None
+    findings: tuple[str, ...] = ()
 
 
 def probe_candidate(
@@ -131,6 +135,7 @@ def probe_candidate(
         device_only=said.get("deviceOnly") is True,
         used_module=said.get("usedModule") is True,
         problem_broken=_text(said.get("problemBroken")),
+        findings=_lines(said.get("findings")),
     )
 
 
@@ -255,6 +260,8 @@ def _life(
     """The child's life: read, import, and, as long as nothing was built, construct and call."""
     facts = read_source(source)
     report: dict[str, Json] = {"facts": cast(Json, vars(facts)), "phase": "read", "definesModel": facts.defines_model}
+    found: list[Json] = [f"line {one.line}: {one.kind}: {one.text}" for one in find_patterns(source)[:FINDINGS]]
+    report["findings"] = found
     if not facts.is_python or (facts.backend is not None and not facts.has_build_call):
         return report
     from kval_harness.pretend import pretend_cuda
@@ -384,3 +391,7 @@ def _message(error: BaseException) -> str:
 
 def _text(value: Json) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _lines(value: Json) -> tuple[str, ...]:
+    return tuple(one[:300] for one in value[:FINDINGS] if isinstance(one, str)) if isinstance(value, list) else ()

@@ -14,11 +14,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kval_harness.clock import EventClock, Lap, Seal, WallClock, clock_for
+from kval_harness.compare import changed_places
 from kval_harness.contain import Channel, Json
-from kval_harness.judge import DTYPE_NAMES, Trial, use_tf32, use_threads
+from kval_harness.judge import DTYPE_NAMES, Trial, placed, use_tf32, use_threads
 from kval_harness.launches import LaunchControl, launch_control
 from kval_harness.tensors import flatten, map_tensors, read_values, tensors_in, write_values
-from kval_harness.timing import EventClock, WallClock, clock_for
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,8 @@ def runner_task(trial: Trial, load: Callable[[Channel], ModuleType]) -> Callable
 
     Asks (each answered with the next command): `{step: "imported"}`, `{step: "constructed"}`, then the replies to
     `{do: "run", inputs, outputs, poison, outputBytes, order, orderSeed, skipLaunches, limitS}`,
-    `{do: "profile", inputs}`, `{do: "time", inputs}`, `{do: "keep", outputs}`, `{do: "end"}`.
+    `{do: "profile", inputs}`, `{do: "time", inputs, key}`, `{do: "batch", inputs, calls, key}`,
+    `{do: "keep", outputs}` (those of the last timed call), `{do: "end"}`. What it patched by then is in all of them.
     """
 
     def task(channel: Channel) -> Json:
@@ -52,13 +54,20 @@ def runner_task(trial: Trial, load: Callable[[Channel], ModuleType]) -> Callable
 def _obey_all(trial: Trial, launches: LaunchControl, load: Callable[[Channel], ModuleType], channel: Channel) -> Json:
     import torch
 
+    # Before the candidate is there: what it patches afterwards does not reach this clock, and breaks the seal.
+    clock = None if trial.device.kind == "cpu" else clock_for(trial.device.torch_name())
+    seal = Seal()
+
+    def ask(reply: dict[str, Json]) -> dict[str, Json]:
+        return _command(channel.ask({**reply, "patched": list(seal.broken())}))
+
     module = load(channel)
-    start = _command(channel.ask({"step": "imported"}))
+    start = ask({"step": "imported"})
     with torch.no_grad():
-        runner = _Runner(trial, launches, _construct(trial, module, start))
+        runner = _Runner(trial, launches, _construct(trial, module, start), clock)
         reply: dict[str, Json] = {"step": "constructed", **launches.account()}
         while True:
-            command = _command(channel.ask(reply))
+            command = ask(reply)
             if command.get("do") == "end":
                 return None
             reply = {"step": "done", **runner.obey(command)}
@@ -80,11 +89,16 @@ def _construct(trial: Trial, module: ModuleType, start: dict[str, Json]) -> torc
 
 @dataclass
 class _Runner:
+    """`clock` is None on a device that keeps no time."""
+
     trial: Trial
     launches: LaunchControl
     model: torch.nn.Module
-    clock: EventClock | WallClock | None = None
+    clock: EventClock | WallClock | None
     outputs: object = None
+    timed_inputs: object = None
+    runs: int = 0
+    buffers: dict[int, list[torch.Tensor]] = field(default_factory=dict)
     device: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,31 +110,72 @@ class _Runner:
             return {"bytes": write_values(Path(str(command["outputs"])), _sendable(self.outputs))}
         if command.get("mode") == "eval":
             self.model.eval()
-        inputs = self._upload(Path(str(command["inputs"])))
-        if todo == "run":
-            return self._run(inputs, command)
+        values = read_values(Path(str(command["inputs"])))
+        key = command.get("key")
+        if todo == "time":
+            lap = self._lap(values, key)
+            return {"eventMs": lap.event_ms, "hostMs": lap.host_ms, "lazy": _lazy(self.outputs)}
+        if todo == "batch":
+            calls = command["calls"]
+            assert isinstance(calls, int)
+            base = placed(values, self.device)
+            for turn in range(calls):
+                self._lap(base, key + turn if isinstance(key, int) else None)
+            return {"lazy": _lazy(self.outputs)}
+        self.outputs = self.timed_inputs = None
         if todo == "profile":
+            inputs = placed(values, self.device)
             return {"launches": self.launches.count(lambda: self.model(*inputs))}
-        if self.clock is None:
-            self.clock = clock_for(self.device)
+        assert todo == "run"
+        self.runs += 1
+        chosen = self.runs // 2 % 2
+        reply = self._run(self._placed_again(values, chosen), command)
+        for buffer in self.buffers[chosen]:
+            buffer.zero_()
+        return reply
+
+    def _lap(self, values: object, key: Json) -> Lap:
+        assert self.clock is not None
+        self.buffers = {}
+        inputs = placed(values, self.device, key)  # while the last ones live: addresses change from call to call
         self.outputs = None
-        self.outputs, duration_ms = self.clock.time(lambda: self.model(*inputs))
-        return {"durationMs": duration_ms, "lazy": _lazy(self.outputs)}
+        self.outputs, lap = self.clock.lap(lambda: self.model(*inputs))
+        self.timed_inputs = inputs
+        return lap
 
     def _run(self, inputs: list[Any], command: dict[str, Json]) -> dict[str, Json]:
         before = [one.clone() for one in tensors_in(inputs)]
         self._poison(command)
-        with _ended_after(command.get("limitS")), self.launches.turn(command):
+        limit, turn = _ended_after(command.get("limitS")), self.launches.turn(dict(command))
+        answer = Path(str(command["outputs"]))
+        command.clear()  # a frame above the model's is no place to read what is tried here
+        with limit, turn:
             outputs = self.model(*inputs)
             _wait(self.device)
-        changed = [
-            place
-            for place, (now, was) in enumerate(zip(tensors_in(inputs), before, strict=True))
-            if not _same_bytes(now, was)
-        ]
-        written = write_values(Path(str(command["outputs"])), _sendable(outputs))
-        mutated: list[Json] = list(changed)
+        mutated: list[Json] = list(changed_places(tensors_in(inputs), before))
+        written = write_values(answer, _sendable(outputs))
         return {"bytes": written, "mutated": mutated, "lazy": _lazy(outputs), **self.launches.account()}
+
+    def _placed_again(self, values: object, chosen: int) -> list[Any]:
+        """The inputs at one of two places, each for two runs in turn: of any two runs one after the other, the inputs
+        are the same ones elsewhere, or other ones where the last were, and torch counts no change of them. So who keeps
+        answers by address gives old ones; who keeps the address itself finds the zeros left there.
+        """
+        spare, kept = iter(self.buffers.get(chosen, [])), list[Any]()
+
+        def place(tensor: torch.Tensor) -> torch.Tensor:
+            buffer = next(spare, None)
+            if buffer is not None and _is_alike(buffer, tensor):
+                buffer.copy_(tensor)
+            else:
+                buffer = tensor.to(self.device, copy=True)
+            kept.append(buffer)
+            return buffer.data
+
+        inputs = map_tensors(values, place)
+        self.buffers[chosen] = kept
+        assert isinstance(inputs, list)
+        return inputs
 
     def _poison(self, command: dict[str, Json]) -> None:
         """Leaves freed blocks of the outputs' sizes full of a pattern: what a kernel forgets to write shows it."""
@@ -137,11 +192,9 @@ class _Runner:
         _wait(self.device)
         del blocks
 
-    def _upload(self, file: Path) -> list[Any]:
-        """The inputs at addresses of their own."""
-        values = map_tensors(read_values(file), lambda one: one.to(self.device, copy=True))
-        assert isinstance(values, list)
-        return values
+
+def _is_alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return bool(one.shape == other.shape and one.dtype == other.dtype and one.stride() == other.stride())
 
 
 @contextmanager
@@ -181,20 +234,6 @@ def _lazy(outputs: object) -> Json:
         type(one).__name__ for one in flatten(outputs) if isinstance(one, torch.Tensor) and type(one) not in usual
     ]
     return strange[0] if strange else None
-
-
-def _same_bytes(now: torch.Tensor, was: torch.Tensor) -> bool:
-    import torch
-
-    if now.shape != was.shape or now.dtype != was.dtype:
-        return False
-    return bool(torch.equal(_raw(now), _raw(was)))
-
-
-def _raw(tensor: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    return tensor.contiguous().reshape(-1).view(torch.uint8)
 
 
 def _wait(torch_device: str) -> None:

@@ -20,13 +20,11 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from random import Random
 
-from kval_harness.clock import Clock, EventClock, Lap, WallClock, clock_for
+from kval_harness.clock import Lap
 from kval_harness.contain import Json
 from kval_harness.nvml import Reading
 from kval_harness.outcome import Rejected, Spread, Timing
-from kval_harness.physics import LEAST_MS, Traffic, floor_ms, why_impossible
-
-__all__ = ["Clock", "EventClock", "Lap", "WallClock", "clock_for", "floor_ms"]
+from kval_harness.physics import LEAST_MS, Traffic, why_impossible
 
 WARM_UP_ROUNDS = 3
 AT_LEAST = 20
@@ -266,50 +264,3 @@ def _quantile(samples: Sequence[float], share: float) -> float:
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
-# --- fixed counts and two numbers a call: how `execute` asks ----------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Times of the rounds after the warm-up, and by the outside clock the whole round trip of each candidate call."""
-
-    candidate_ms: tuple[float, ...]
-    reference_ms: tuple[float, ...]
-    outside_ms: tuple[float, ...]
-
-
-def interleave(
-    candidate: Callable[[int], tuple[float, float]],
-    reference: Callable[[int], float],
-    *,
-    rounds: int,
-    sets: int,
-    random: Random,
-    warm_up: int = WARM_UP_ROUNDS,
-) -> Samples:
-    """Times `rounds` pairs of calls after `warm_up` pairs. Each function gets the number of an input set and returns
-    milliseconds; `candidate` also those of the outside clock."""
-
-    def theirs(key: int) -> Lap:
-        duration_ms, outside_ms = candidate(key % sets)
-        return Lap(duration_ms, duration_ms, outside_ms)
-
-    def ours(key: int) -> Lap:
-        duration_ms = reference(key % sets)
-        return Lap(duration_ms, duration_ms)
-
-    taken = take_rounds(theirs, ours, at_most=rounds, random=random, warm_up=warm_up, enough=lambda _: False)
-    return Samples(
-        tuple(one.candidate.event_ms for one in taken),
-        tuple(one.reference.event_ms for one in taken),
-        tuple(one.candidate.outside_ms or math.nan for one in taken),
-    )
-
-
-def summarise(samples: Samples, clock: dict[str, Json]) -> Timing:
-    """Medians and spreads; the speed-up is the reference's median over the candidate's."""
-    candidate, reference = spread(samples.candidate_ms), spread(samples.reference_ms)
-    outside = statistics.median(samples.outside_ms)
-    return Timing(candidate, reference, reference.median / candidate.median, clock | {"outsideMedianMs": outside})

@@ -9,6 +9,8 @@ import pytest
 import torch
 from kval_harness.contain import Channel, Json
 from kval_harness.execute import Execution, Job, execute
+from kval_harness.kernelbench import trial_seeds
+from kval_harness.measure import Gpu
 from kval_harness.outcome import (
     Correct,
     InstrumentError,
@@ -20,6 +22,7 @@ from kval_harness.outcome import (
 )
 from kval_harness.probe import import_candidate
 from kval_harness.protocol import Compat, DeviceName, ExecuteSettings, Precision
+from kval_harness.vary import KINDS
 
 torch.set_num_threads(1)  # OpenMP's threads do not survive a fork, and tests fork from this process
 
@@ -159,11 +162,87 @@ def test_a_wrong_answer_is_a_mismatch_of_its_kind(tmp_path: Path, body: str, how
     assert how is None or outcome.how == how
 
 
+def test_other_distributions_of_the_inputs_find_what_the_usual_one_hides(tmp_path: Path) -> None:
+    only_large = forward("y = torch.tanh(self.linear(x))\nreturn y if x.abs().max() > 1.5 else y + 0.01")
+    outcome, execution = run(tmp_path / "kval", only_large)
+    assert isinstance(outcome, Mismatch) and (outcome.how, outcome.trial) == ("values", 2), outcome
+    assert outcome.message.startswith("on scaled inputs: ") and execution.trials == 2
+    accepted, _ = run(tmp_path / "kernelbench", only_large, compat="kernelbench")
+    assert isinstance(accepted, Correct), "KernelBench looks at one distribution"
+
+
+def test_kernelbench_compatible_runs_have_its_seeds_and_its_means(tmp_path: Path) -> None:
+    """The trials' inputs follow from 42, and those of every timed call are from 42 itself."""
+    expects = forward(
+        """
+        self.calls = getattr(self, 'calls', 0) + 1
+        torch.manual_seed(SEEDS[min(self.calls, 4) - 1])
+        assert torch.equal(x, torch.randn(64, 48)), self.calls
+        return torch.tanh(self.linear(x))
+        """
+    ).replace("SEEDS", str([*trial_seeds(3), 42]))
+    outcome, _ = run(tmp_path, expects, compat="kernelbench", trials=3, timing_trials=10)
+    assert isinstance(outcome, Correct) and outcome.timing is not None, outcome
+    timing = outcome.timing
+    assert len(timing.candidate_ms.samples) == len(timing.reference_ms.samples) == 10
+    means = [float(str(timing.clock[name])) for name in ("candidateMeanMs", "referenceMeanMs")]
+    assert means[0] == pytest.approx(timing.candidate_ms.mean, rel=0.01)
+    assert timing.speedup == means[1] / means[0]
+    assert timing.clock["protocol"] == "kernelbench" and timing.clock["excessiveSpeedup"] is False
+
+
+def test_a_problem_may_mean_its_nans_and_then_they_must_stand_where_they_stand(tmp_path: Path) -> None:
+    problem = LINEAR.replace("torch.tanh(self.linear(x))", "torch.log(self.linear(x))") + "\nNAN_IS_A_VALUE = True\n"
+    outcome, _ = run(tmp_path / "same", forward("return torch.log(self.linear(x))"), problem)
+    assert isinstance(outcome, Correct), outcome
+    outcome, _ = run(tmp_path / "other", forward("return torch.log(self.linear(x)).nan_to_num()"), problem)
+    assert isinstance(outcome, Mismatch) and outcome.how == "non-finite", outcome
+
+
+def test_an_output_that_nothing_can_be_told_by_is_noted(tmp_path: Path) -> None:
+    problem = LINEAR.replace("torch.tanh(self.linear(x))", "self.linear(x) * 0")
+    outcome, execution = run(tmp_path, forward("return self.linear(x) * 0"), problem, trials=1)
+    assert isinstance(outcome, Correct), outcome
+    assert any(note.startswith("output 0 is zero throughout") for note in execution.notes), execution.notes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # An answer for each address that torch knows of no change to.
+        "key = (x.data_ptr(), x._version)\nself.known = getattr(self, 'known', {})\n"
+        "if key not in self.known:\n    self.known[key] = torch.tanh(self.linear(x))\nreturn self.known[key]",
+        # Only the last answer, as long as address and count stay.
+        "key = (x.data_ptr(), x._version)\nif getattr(self, 'key', None) != key:\n"
+        "    self.key, self.answer = key, torch.tanh(self.linear(x))\nreturn self.answer",
+        # The first call's inputs, wherever they are now.
+        "self.first = getattr(self, 'first', x)\nreturn torch.tanh(self.linear(self.first))",
+    ],
+    ids=["answers", "last-answer", "addresses"],
+)
+def test_who_goes_by_addresses_is_wrong(tmp_path: Path, body: str) -> None:
+    outcome, _ = run(tmp_path, forward(body))
+    assert isinstance(outcome, Mismatch) and outcome.how in ("values", "nondeterministic"), outcome
+
+
 def test_dropout_is_judged_in_evaluation_mode(tmp_path: Path) -> None:
     problem = LINEAR.replace("torch.tanh(self.linear(x))", "nn.functional.dropout(self.linear(x), 0.5, self.training)")
     outcome, execution = run(tmp_path, forward("return self.linear(x)"), problem)
     assert isinstance(outcome, Correct), outcome
     assert any("evaluation mode" in note for note in execution.notes)
+
+
+def test_looking_for_dropout_leaves_running_means_alone(tmp_path: Path) -> None:
+    """Evaluation mode goes by them; the candidate's have seen nothing yet."""
+    problem = LINEAR.replace(
+        "self.linear = nn.Linear(width, 32, bias=bias)",
+        "self.linear = nn.Linear(width, 32, bias=bias)\n        self.norm = nn.BatchNorm1d(32)",
+    ).replace("torch.tanh(self.linear(x))", "nn.functional.dropout(self.norm(self.linear(x)), 0.5, self.training)")
+    candidate = forward("return self.norm(self.linear(x))").replace(
+        "    def forward", "        self.norm = nn.BatchNorm1d(32)\n\n    def forward"
+    )
+    outcome, _ = run(tmp_path, candidate, problem)
+    assert isinstance(outcome, Correct), outcome
 
 
 def test_integer_inputs_keep_their_type(tmp_path: Path) -> None:
@@ -247,13 +326,17 @@ def test_the_candidates_process_holds_neither_expected_outputs_nor_input_seeds(t
                     module.get_inputs = lambda: [torch.zeros(1)]
             found = [one for one in gc.get_objects() if type(one) is torch.Tensor and one.shape == (x.shape[0], 32)]
             assert not found, 'something here looks like an answer'
-            torch.allclose = lambda *args, **kwargs: True
-            torch.equal = lambda *args, **kwargs: True
             return torch.zeros(x.shape[0], 32)
             """
         ),
     )
     assert isinstance(outcome, Mismatch) and outcome.how == "values", outcome
+
+
+def test_who_changes_what_comparison_means_is_rejected(tmp_path: Path) -> None:
+    patched = forward("torch.allclose = lambda *args, **kwargs: True\nreturn torch.tanh(self.linear(x))")
+    outcome, _ = run(tmp_path, patched)
+    assert outcome == Rejected("forged-clock", "the candidate gave another meaning to torch.allclose")
 
 
 def test_a_forged_reply_is_rejected(tmp_path: Path) -> None:
@@ -304,6 +387,7 @@ def test_a_clock_that_runs_ahead_is_rejected(tmp_path: Path) -> None:
     )
     outcome, _ = run(tmp_path, forged, timing_trials=3)
     assert isinstance(outcome, Rejected) and outcome.cheat == "forged-clock", outcome
+    assert "time.perf_counter" in outcome.evidence
 
 
 def test_an_answer_that_goes_wrong_while_it_is_timed_is_found(tmp_path: Path) -> None:
@@ -313,12 +397,56 @@ def test_an_answer_that_goes_wrong_while_it_is_timed_is_found(tmp_path: Path) ->
             """
             self.calls = getattr(self, 'calls', 0) + 1
             y = torch.tanh(self.linear(x))
-            return y if self.calls <= 4 else y.zero_()
+            return y if self.calls <= 2 * 2 + len(KINDS) else y.zero_()
             """
-        ),
+        ).replace("len(KINDS)", str(len(KINDS))),
         timing_trials=4,
     )
     assert isinstance(outcome, Mismatch) and outcome.how == "values", outcome
+
+
+def test_every_timed_call_gets_values_and_addresses_of_its_own(tmp_path: Path) -> None:
+    outcome, _ = run(
+        tmp_path,
+        forward(
+            """
+            self.calls = getattr(self, 'calls', 0) + 1
+            if self.calls > 2 * 2 + KINDS + 1:
+                assert x.data_ptr() != self.last.data_ptr() and not torch.equal(x, self.last)
+            self.last = x
+            return torch.tanh(self.linear(x))
+            """
+        ).replace("KINDS", str(len(KINDS))),
+        timing_trials=4,
+    )
+    assert isinstance(outcome, Correct), outcome
+
+
+def test_a_clock_that_is_patched_below_the_seal_is_found_from_outside(tmp_path: Path) -> None:
+    claims = "import time\nfrom kval_harness.clock import Lap, WallClock\n" + HONEST.replace(
+        "        return torch", "        time.sleep(0.002)\n        return torch"
+    )
+    claims += "\nWallClock.lap = lambda self, call: (call(), Lap(0.001, 0.001))\n"
+    outcome, _ = run(tmp_path, claims, timing_trials=3)
+    assert isinstance(outcome, Rejected) and outcome.cheat == "forged-clock", outcome
+    assert "by the outside one" in outcome.evidence
+
+
+@pytest.mark.parametrize(("reads", "cheat"), [("x", "impossible-time"), ("x[:1]", None)])
+def test_no_time_is_less_than_the_memory_that_is_needed_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: str, cheat: str | None
+) -> None:
+    """On a GPU so slow that reading all of the inputs takes 3 ms; the reference takes longer either way."""
+    gpu = Gpu("of nobody", bandwidth=64 * 48 * 4 / 0.003, l2_bytes=1 << 20)
+    monkeypatch.setattr("kval_harness.execute._gpu", lambda _: gpu)
+    problem = LINEAR.replace("return torch", "import time; time.sleep(0.02); return torch").replace(
+        "self.linear(x)", f"self.linear({reads})"
+    )
+    outcome, _ = run(tmp_path, forward(f"return torch.tanh(self.linear({reads}))"), problem, trials=1, timing_trials=3)
+    if cheat is None:
+        assert isinstance(outcome, Correct), outcome
+    else:
+        assert isinstance(outcome, Rejected) and outcome.cheat == cheat, outcome
 
 
 def test_nothing_is_left_in_shared_memory(tmp_path: Path) -> None:

@@ -91,6 +91,15 @@ def test_calls_at_import_are_seen_however_they_are_made(call: str, answer: Answe
     assert spec.functions == (("f", "f"),)
 
 
+def test_what_deserves_a_second_look_is_named_and_decides_nothing(tmp_path: Path) -> None:
+    source = HEAD + "import threading\nworker = threading.Thread(target=print)\n" + f"module = {CALL}" + MODEL
+    probe, parent = _probe(source, tmp_path)
+    assert parent.names() == ["ext"] and probe.phase == "done" and probe.error is None
+    assert any(one.startswith("line 5: thread: worker = ") for one in probe.findings), probe.findings
+    broken, _ = _probe("def broken(:", tmp_path / "broken")
+    assert broken.findings == ()
+
+
 def test_a_failure_reaches_the_candidate_in_torchs_words(tmp_path: Path) -> None:
     probe, _ = _probe(HEAD + CALL + MODEL, tmp_path, Parent(FAILED))
     assert (probe.phase, probe.error_type, probe.error) == ("import", "RuntimeError", FAILED.error)

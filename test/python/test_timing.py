@@ -17,17 +17,14 @@ from kval_harness.timing import (
     WARM_UP_ROUNDS,
     Batch,
     Round,
-    Samples,
     check_outside,
     conclude,
     drift,
     hidden,
-    interleave,
     is_bimodal,
     median_error,
     screen,
     spread,
-    summarise,
     take_rounds,
 )
 
@@ -37,31 +34,27 @@ SMALL = Traffic(1000, 1000)
 def test_candidate_and_reference_take_turns_in_random_order() -> None:
     calls: list[str] = []
 
-    def candidate(chosen: int) -> tuple[float, float]:
-        calls.append(f"c{chosen}")
-        return len(calls), len(calls) + 0.5
+    def side(name: str) -> Callable[[int], Lap]:
+        def call(_: int) -> Lap:
+            calls.append(name)
+            return Lap(len(calls), len(calls))
 
-    def reference(chosen: int) -> float:
-        calls.append(f"r{chosen}")
-        return len(calls)
+        return call
 
-    samples = interleave(candidate, reference, rounds=50, sets=2, random=Random(7))
-    assert len(samples.candidate_ms) == len(samples.reference_ms) == len(samples.outside_ms) == 50
+    taken = take_rounds(side("c"), side("r"), at_most=50, random=Random(7), enough=lambda _: False)
     pairs = [(calls[place], calls[place + 1]) for place in range(0, len(calls), 2)]
-    assert len(pairs) == 50 + WARM_UP_ROUNDS
-    assert all({first[0], second[0]} == {"c", "r"} and first[1] == second[1] for first, second in pairs)
-    assert {first[0] for first, _ in pairs} == {"c", "r"}
-    assert {first[1] for first, _ in pairs} == {"0", "1"}
-    assert min(samples.candidate_ms) > 2 * WARM_UP_ROUNDS  # the warm-up's samples are gone
+    assert len(taken) == 50 and len(pairs) == 50 + WARM_UP_ROUNDS
+    assert {frozenset(pair) for pair in pairs} == {frozenset("cr")}
+    assert {first for first, _ in pairs} == {"c", "r"}
+    assert min(one.candidate.event_ms for one in taken) > 2 * WARM_UP_ROUNDS, "the warm-up's samples are gone"
 
 
 def test_the_speed_up_is_of_medians_and_no_digit_is_lost() -> None:
-    samples = Samples((0.123456789, 0.2, 90.0), (0.4, 0.4, 0.4), (1.0, 2.0, 3.0))
-    timing = summarise(samples, {"kind": "wall"})
+    timing = concluded(rounds([0.123456789, 0.2, 90.0], [0.4, 0.4, 0.4]))
     assert timing.speedup == 0.4 / 0.2
     assert timing.candidate_ms.samples[0] == 0.123456789
     assert timing.candidate_ms.max == 90.0
-    assert timing.clock == {"kind": "wall", "outsideMedianMs": 2.0}
+    assert timing.clock["kind"] == "cuda-events"
 
 
 def test_spread_of_one_and_of_many() -> None:

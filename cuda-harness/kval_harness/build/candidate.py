@@ -269,6 +269,7 @@ def _record(builder: Builder, began: float, probe: probing.Probe | None) -> Buil
     warnings = []
     if probe is not None and probe.error_type is not None and _first_failure(builder) is None:
         warnings.append(f"{probe.phase} ended with {probe.error_type}: {(probe.error or '')[:500]}")
+    warnings.extend(probe.findings if probe is not None else ())
     return BuildRecord(total_ms, max(0.0, total_ms - building_ms), builder.extensions, tuple(warnings))
 
 
