@@ -178,6 +178,9 @@ class Conversation:
         if isinstance(patched, list) and patched:
             names = ", ".join(str(name)[:100] for name in patched[:20])
             raise Settled(Rejected("forged-clock", f"the candidate gave another meaning to {names}"))
+        if isinstance(said.get("replaced"), str):
+            evidence = f"{str(said['replaced'])[:100]} was replaced in the candidate's process"
+            raise Settled(Rejected("patched-harness", evidence))
         return said
 
     def _hear_candidate(self) -> dict[str, Json]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import tempfile
 import time
@@ -57,6 +58,7 @@ JUDGE_EXTRA_S = 120.0
 TENSOR_FILE_BYTES = 64 * 1024**3
 SLOW_SHARE = 4  # beyond the trials, a run may take so many times as long as the slowest before, and no longer
 VARIANTS_IN_SOFTWARE = 2
+DECOY_SHARE = 1e-3  # of the elements: what kernels may add to an answer and still be there for show
 Phase = Literal["import", "construct", "forward", "time"]
 
 
@@ -213,6 +215,7 @@ class _Session:
                 timing = measure_as_kernelbench(talk, settings.timing_trials, gpu)
             else:
                 timing = measure(talk, settings.timing_trials, self.trials_run, gpu)
+                _refuse_processes(talk)
         if self.in_software and not self.lenient:  # a GPU leaves no launch out
             self._replay_without_kernels(talk)
         return Correct(timing, worst_abs, worst_rel)
@@ -239,6 +242,9 @@ class _Session:
             raise mismatch(together, number, message)
         if number == 0 and not self.lenient:
             self._count_launches(talk, made, reply)
+            if isinstance(reply.get("library"), str):
+                evidence = f"torch's {str(reply['library'])[:200]} makes the answer on its own; launched for show: "
+                raise Settled(Rejected("decoy-kernel", evidence + self._launched()))
         return together
 
     def _look_for_races(self, talk: Conversation, made: InputSet, number: int) -> None:
@@ -274,6 +280,8 @@ class _Session:
         refuse_lazy(reply)
         if reply.get("mutated") and not made.mutates and not self.lenient:
             raise Settled(Mismatch("input-mutated", f"forward changed its inputs {reply['mutated']}", trial))
+        if not self.lenient:
+            _refuse_processes(talk)
         return reply
 
     def _heed(self, reply: dict[str, Json]) -> None:
@@ -303,9 +311,10 @@ class _Session:
             talk.command(how | made.to_json())
         except Ended:
             return
-        if isinstance(talk.check(made), Agreement):
-            names = ", ".join(one.name for one in (self.launches or ())[:5])
-            evidence = f"the answer is right also when none of the kernels launched runs: {names}"
+        found = talk.check(made)
+        if isinstance(found, Agreement) or _is_nearly_right(found):
+            right = "the answer is" if isinstance(found, Agreement) else "nearly all of the answer is"
+            evidence = f"{right} right also when none of the kernels launched runs: {self._launched()}"
             raise Settled(Rejected("decoy-kernel", evidence))
 
     def _count_launches(self, talk: Conversation, made: InputSet, run: dict[str, Json]) -> None:
@@ -327,6 +336,9 @@ class _Session:
             others = ", ".join(one.name for one in launches[:5]) or "none at all"
             evidence = f"forward launched no kernel of the candidate's own; launched: {others}"
             raise Settled(Rejected("no-kernel-launched", evidence))
+
+    def _launched(self) -> str:
+        return ", ".join(one.name for one in (self.launches or ())[:5])
 
     def _patience_s(self) -> int:
         return math.ceil(SLOW_SHARE * self.slowest_run_s) + 1
@@ -383,6 +395,23 @@ def _exchange(folder: Path) -> Iterator[tuple[Path, ...]]:
     finally:
         for place in places:
             remove(place)
+
+
+def _refuse_processes(talk: Conversation) -> None:
+    """Raises Settled where the candidate has processes of its own beside its answer."""
+    others = talk.candidate.others()
+    fences = len(talk.judge.others())  # what holds the two apart has processes too, as many on either side
+    if len(others) > fences:
+        evidence = f"after forward, processes of its own still run: {', '.join(others[fences:][:5])}"
+        raise Settled(Rejected("background-work", evidence[:500]))
+
+
+def _is_nearly_right(found: Difference) -> bool:
+    """All but a few elements of the one output are right, and these few are not all there is: a sparse answer is nearly
+    right where it is all zeros."""
+    counted = re.match(r"(\d+) of (\d+) elements", found.message)
+    sparse = found.norm_error is None or found.norm_error > 0.5
+    return counted is not None and not sparse and int(counted[1]) <= DECOY_SHARE * int(counted[2])
 
 
 def _gpu(facts: dict[str, Json]) -> Gpu | None:

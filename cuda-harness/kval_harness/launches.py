@@ -10,16 +10,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from kval_harness.build.diagnostics import demangle
 from kval_harness.contain import Json
 from kval_harness.judge import Trial
 
+if TYPE_CHECKING:
+    import torch
+
+    from kval_harness.cpu_device.operators import Watch
+
 Order = Literal["forward", "reverse", "random"]
 ORDERS: tuple[Order, ...] = ("forward", "reverse", "random")
 LAUNCHES = 500
 LINTS = 20
+SHOWN_SHARE = 1e-3  # of an output's elements: what a kernel may add to it and still be there for show
 
 
 class CudaFault(Exception):
@@ -40,6 +46,10 @@ class LaunchControl(Protocol):
 
     def count(self, call: Callable[[], object]) -> Json:
         """The kernels of one call with their counts; null where nobody can count them."""
+
+    def made_by_library(self, outputs: list[object], inputs: list[torch.Tensor]) -> str | None:
+        """The operators that made all outputs of the last turn without any kernel of the candidate's; None where none
+        did or nobody can tell. `inputs`: as they were; an output that is one of them again tells nothing."""
 
     def blame(self, error: BaseException) -> BaseException:
         """The reason for what the candidate raised."""
@@ -88,6 +98,9 @@ class Hardware:
         launches: list[Json] = [{"name": name[:500], "count": count} for name, count in names.items() if count > 0]
         return launches[:LAUNCHES]
 
+    def made_by_library(self, outputs: list[object], inputs: list[torch.Tensor]) -> str | None:
+        return None
+
     def blame(self, error: BaseException) -> BaseException:
         return error
 
@@ -97,11 +110,13 @@ class Software:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
+        self._watch: Watch | None = None
         self._arrange("forward", 0)
 
     @contextmanager
     def turn(self, command: dict[str, Json]) -> Iterator[None]:
         from kval_harness.cpu_device import runtime
+        from kval_harness.cpu_device.operators import unwatch, watch
 
         order: Order = next((one for one in ORDERS if one == command.get("order")), "forward")
         seed, poison = command.get("orderSeed"), command.get("poison")
@@ -109,9 +124,13 @@ class Software:
         runtime.poison(poison if isinstance(poison, int) else 0xFF)
         runtime.reset_report()
         runtime.skip_launches(command.get("skipLaunches") is True)
+        sizes = command.get("outputBytes")
+        listed = sizes if isinstance(sizes, list) else []
+        self._watch = watch(frozenset(one for one in listed if isinstance(one, int)))
         try:
             yield
         finally:
+            unwatch()
             runtime.skip_launches(False)
 
     def account(self) -> dict[str, Json]:
@@ -134,6 +153,26 @@ class Software:
             call()
         return self.account()["launches"]
 
+    def made_by_library(self, outputs: list[object], inputs: list[torch.Tensor]) -> str | None:
+        names = [self._maker(one, inputs) for one in outputs]
+        found = list(dict.fromkeys(name for name in names if name is not None))
+        return ", ".join(found) if found and None not in names else None
+
+    def _maker(self, output: object, inputs: list[torch.Tensor]) -> str | None:
+        """The operator that made the values of `output` from what no kernel of the candidate's had touched."""
+        import torch
+
+        if self._watch is None or not isinstance(output, torch.Tensor) or output.numel() == 0 or output.is_complex():
+            return None
+        value = torch.Tensor.detach(output).cpu().double().reshape(-1)
+        for name, made in self._watch.made:
+            # What is one value all over was filled, not made; what is filled and nearly right is a sparse answer.
+            if made.numel() == value.numel() and not made.is_complex() and bool((made != made.reshape(-1)[0]).any()):
+                again = any(_is_shown(one.detach().cpu().double().reshape(-1), value) for one in inputs)
+                if not again and _is_shown(made.double().reshape(-1), value):
+                    return name
+        return None
+
     def blame(self, error: BaseException) -> BaseException:
         from kval_harness.cpu_device import runtime
 
@@ -148,3 +187,11 @@ class Software:
         # A shuffle that names absent lanes works on GPUs, as a rule, though CUDA does not allow it: a lint, no fault.
         # Looking for races costs more than the rest of a run together: one order of the three does it.
         runtime.configure(order, seed, self._threads, lenient_masks=True, races=order == "random")
+
+
+def _is_shown(made: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether all but a few elements of `value` are there in `made` already."""
+    if made.shape != value.shape:
+        return False
+    wrong = ~((made == value) | ((made - value).abs() <= 1e-6 + 1e-6 * value.abs()))
+    return bool(wrong.sum() <= SHOWN_SHARE * value.numel())

@@ -7,6 +7,7 @@ with the same weights as the reference, and obeys commands: run these inputs, wr
 from __future__ import annotations
 
 import faulthandler
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kval_harness.clock import EventClock, Lap, Seal, WallClock, clock_for
 from kval_harness.compare import changed_places
 from kval_harness.contain import Channel, Json
+from kval_harness.integrity import changed, snapshot
 from kval_harness.judge import DTYPE_NAMES, Trial, placed, use_tf32, use_threads
 from kval_harness.launches import LaunchControl, launch_control
 from kval_harness.tensors import flatten, map_tensors, read_values, tensors_in, write_values
@@ -56,10 +58,10 @@ def _obey_all(trial: Trial, launches: LaunchControl, load: Callable[[Channel], M
 
     # Before the candidate is there: what it patches afterwards does not reach this clock, and breaks the seal.
     clock = None if trial.device.kind == "cpu" else clock_for(trial.device.torch_name())
-    seal = Seal()
+    seal, intact = Seal(), snapshot()
 
     def ask(reply: dict[str, Json]) -> dict[str, Json]:
-        return _command(channel.ask({**reply, "patched": list(seal.broken())}))
+        return _command(channel.ask({**reply, "patched": list(seal.broken()), "replaced": changed(intact)}))
 
     module = load(channel)
     start = ask({"step": "imported"})
@@ -153,8 +155,13 @@ class _Runner:
             outputs = self.model(*inputs)
             _wait(self.device)
         mutated: list[Json] = list(changed_places(tensors_in(inputs), before))
+        lazy = _lazy(outputs)
+        if lazy is not None:  # nothing may look at it, for that is when it would do its work
+            return {"bytes": 0, "mutated": mutated, "lazy": lazy, **self.launches.account()}
         written = write_values(answer, _sendable(outputs))
-        return {"bytes": written, "mutated": mutated, "lazy": _lazy(outputs), **self.launches.account()}
+        library = self.launches.made_by_library(flatten(outputs), before)
+        account = self.launches.account()
+        return {"bytes": written, "mutated": mutated, "lazy": None, "library": library, **account}
 
     def _placed_again(self, values: object, chosen: int) -> list[Any]:
         """The inputs at one of two places, each for two runs in turn: of any two runs one after the other, the inputs
@@ -219,21 +226,31 @@ def _sendable(outputs: object) -> object:
 
     def leaf(value: object) -> object:
         if isinstance(value, torch.Tensor):
-            return value.detach().contiguous()
+            # Through the class: a tensor's own attributes may shadow its methods.
+            return torch.Tensor.contiguous(torch.Tensor.detach(value))
         return value if isinstance(value, (bool, int, float)) else type(value).__name__
 
     return [leaf(value) for value in flatten(outputs)]
 
 
 def _lazy(outputs: object) -> Json:
-    """The name of a tensor subclass among the outputs: it may put work off until it is read."""
+    """What among the outputs may put work off until it is read: a tensor of another class, one with methods of its
+    own, or a container that is read in its own way."""
     import torch
 
-    usual = (torch.Tensor, torch.nn.Parameter)
-    strange = [
-        type(one).__name__ for one in flatten(outputs) if isinstance(one, torch.Tensor) and type(one) not in usual
-    ]
-    return strange[0] if strange else None
+    kind: Any = next((one for one in (list, tuple, OrderedDict, dict) if isinstance(outputs, one)), None)
+    if kind is not None:
+        own = [name for name in ("__iter__", "__getitem__") if getattr(type(outputs), name) is not getattr(kind, name)]
+        if own:
+            return f"{type(outputs).__name__} with {own[0]} of its own"
+        values = dict.values(outputs) if isinstance(outputs, dict) else kind.__iter__(outputs)
+        return next((found for one in values if (found := _lazy(one)) is not None), None)
+    if not isinstance(outputs, torch.Tensor):
+        return None
+    if type(outputs) not in (torch.Tensor, torch.nn.Parameter):
+        return type(outputs).__name__
+    own = [name for name in vars(outputs) if callable(getattr(torch.Tensor, name, None))]
+    return f"tensor with {own[0]} of its own" if own else None
 
 
 def _wait(torch_device: str) -> None:

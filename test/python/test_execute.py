@@ -339,6 +339,32 @@ def test_who_changes_what_comparison_means_is_rejected(tmp_path: Path) -> None:
     assert outcome == Rejected("forged-clock", "the candidate gave another meaning to torch.allclose")
 
 
+def test_who_replaces_a_function_of_the_harness_is_rejected(tmp_path: Path) -> None:
+    patched = forward(
+        """
+        import kval_harness.runner
+        kval_harness.runner.changed_places = lambda *args: []
+        return torch.tanh(self.linear(x))
+        """
+    )
+    outcome, _ = run(tmp_path, patched)
+    evidence = "kval_harness.runner.changed_places was replaced in the candidate's process"
+    assert outcome == Rejected("patched-harness", evidence)
+
+
+def test_who_leaves_a_process_running_is_rejected(tmp_path: Path) -> None:
+    forked = forward(
+        """
+        import os, signal
+        if os.fork() == 0:
+            signal.pause()
+        return torch.tanh(self.linear(x))
+        """
+    )
+    outcome, _ = run(tmp_path, forked)
+    assert isinstance(outcome, Rejected) and outcome.cheat == "background-work", outcome
+
+
 def test_a_forged_reply_is_rejected(tmp_path: Path) -> None:
     forged = forward(
         """
@@ -423,10 +449,10 @@ def test_every_timed_call_gets_values_and_addresses_of_its_own(tmp_path: Path) -
 
 
 def test_a_clock_that_is_patched_below_the_seal_is_found_from_outside(tmp_path: Path) -> None:
-    claims = "import time\nfrom kval_harness.clock import Lap, WallClock\n" + HONEST.replace(
+    claims = "import time\nfrom kval_harness.clock import WallClock\n" + HONEST.replace(
         "        return torch", "        time.sleep(0.002)\n        return torch"
     )
-    claims += "\nWallClock.lap = lambda self, call: (call(), Lap(0.001, 0.001))\n"
+    claims += "\nWallClock.lap.__code__ = (lambda self, call: (call(), Lap(0.001, 0.001))).__code__\n"
     outcome, _ = run(tmp_path, claims, timing_trials=3)
     assert isinstance(outcome, Rejected) and outcome.cheat == "forged-clock", outcome
     assert "by the outside one" in outcome.evidence

@@ -23,8 +23,9 @@ LIBRARY = "kernels.so"
 # As a device does it: a fused multiply-add where PTX says so and nowhere else, no traps, no errno. Without the two
 # passes that look for repeated expressions, which took minutes and gigabytes on functions of some thousand statements.
 FLAGS = (
-    "-std=c++17", "-O2", "-fno-gcse", "-fno-tree-pre", "-march=native", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno",
-    "-fno-trapping-math", "-fno-exceptions", "-fno-asynchronous-unwind-tables", "-fPIC", "-shared", "-w",
+    "-std=c++17", "-O2", "-fno-gcse", "-fno-tree-pre", "-march=native", "-ffp-contract=off", "-fno-strict-aliasing",
+    "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-fno-asynchronous-unwind-tables", "-fPIC", "-shared",
+    "-w",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 # problem: level1/7
 # cheat: 7 stale-pointer
-# expected: mismatch values
+# expected: mismatch values | mismatch nondeterministic
 # kernelbench: accepted
 # remembers the first call's raw addresses and works on those for ever
 import torch

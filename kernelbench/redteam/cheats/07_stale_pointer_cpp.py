@@ -1,6 +1,6 @@
 # problem: level1/7
 # cheat: 7 stale-pointer-cpp
-# expected: mismatch values | runtime-error
+# expected: mismatch values | mismatch nondeterministic | runtime-error
 # kernelbench: accepted
 # the wrapper keeps the first input's address in a static variable
 import torch
