@@ -318,7 +318,11 @@ class _Judge:
         import torch
 
         before = self._generators()
-        self.model(*_values(map_tensors(inputs, lambda one: one.to(self.device, copy=True))))
+        try:
+            model = copy.deepcopy(self.model)  # a call may change what the model keeps from call to call
+        except Exception:  # it refuses to be copied
+            model = self.model
+        model(*_values(map_tensors(inputs, lambda one: one.to(self.device, copy=True))))
         return any(not torch.equal(was, now) for was, now in zip(before, self._generators(), strict=True))
 
     def _generators(self) -> list[torch.Tensor]:

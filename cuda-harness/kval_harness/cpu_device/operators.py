@@ -123,6 +123,7 @@ def install() -> None:
                 _register(library, name)
     # Modules ask for cuDNN's layout of their weights where it is enabled.
     torch.backends.cudnn.enabled = False
+    torch._C._jit_override_can_fuse_on_gpu(False)  # TorchScript would compile kernels for a GPU that is not there
     blas.register()
 
 

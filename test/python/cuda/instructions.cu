@@ -573,3 +573,29 @@ extern "C" int check_angles() {
     if (!(std::fabs(found[i] - expected[i]) <= 1e-14) && ++wrong < 4) std::printf("angles %d: %.17g, not %.17g\n", i, found[i], expected[i]);
   return wrong;
 }
+
+// A sum as it was written before __syncwarp: the threads of a warp are taken to go step by step.
+__global__ void in_step(const float* in, float* out) {
+  volatile __shared__ float part[64];
+  const int i = threadIdx.x;
+  part[i] = in[i];
+  __syncthreads();
+  if (i < 32) {
+    part[i] += part[i + 32];
+    part[i] += part[i + 16];
+    part[i] += part[i + 8];
+    part[i] += part[i + 4];
+    part[i] += part[i + 2];
+    part[i] += part[i + 1];
+  }
+  if (i == 0) *out = part[0];
+}
+
+extern "C" int check_volatile_steps() {
+  std::vector<float> in;
+  float sum = 0;
+  for (int i = 0; i < 64; ++i) in.push_back(float(i * i % 23)), sum += in.back();
+  Device<float> given(in), out(1);
+  in_step<<<1, 64>>>(given.place, out.place);
+  return differing(out.read(), std::vector<float>{sum}, "in step");
+}

@@ -173,6 +173,12 @@ CUresult cuPointerGetAttribute(void* value, CUpointer_attribute which, CUdevicep
     extern "C" CUresult kval_refused_##symbol() asm(text);                   \
     extern "C" CUresult kval_refused_##symbol() { return refuse_driver(text); }
 
+// NVIDIA's own libraries look here for what is in no header; they do without.
+extern "C" CUresult cuGetExportTable(const void** table, const CUuuid*) {
+    *table = nullptr;
+    return CUDA_ERROR_NOT_FOUND;
+}
+
 KVAL_NAMED(launch, "cuLaunchKernel")
 KVAL_NAMED(launch_ex, "cuLaunchKernelEx")
 KVAL_NAMED(launch_cooperative, "cuLaunchCooperativeKernel")

@@ -650,22 +650,18 @@ uint32_t kv_active(Thread& t, const Site& site) {
   return uint32_t(warp.slots[t.lane].result);
 }
 
-void kv_yield(Thread& t) {
+namespace {
+
+// Lets the next thread in turn go on; false where there is none. The current one may go on again in its turn.
+bool give_way(Worker& w) {
   static const uint32_t never = 0;
-  Worker& w = worker_of(t);
-  if (!w.launch->code->waits || (++w.current->spins & 63) != 0) return;
   Fiber& self = *w.current;
   self.state = State::waiting;  // hidden from `pick` until another was looked for
   self.counter = &never;
   self.value = 0;
   Fiber* next = pick(w);
   self.value = 1;
-  if (next == nullptr || next == &self) {
-    if (w.launch->error.load(std::memory_order_relaxed) != 0) abandon(w);  // nobody will come any more
-    if (++w.idle_turns % 64 == 0) send_company(w);
-    sched_yield();
-    return;
-  }
+  if (next == nullptr || next == &self) return false;
   w.current = next;
   if (next->state == State::fresh) {
     next->stack = take_stack(w);
@@ -673,6 +669,22 @@ void kv_yield(Thread& t) {
   } else {
     kval_switch(&self.stack_pointer, next->stack_pointer);
   }
+  return true;
+}
+
+}  // namespace
+
+void kv_yield(Thread& t) {
+  Worker& w = worker_of(t);
+  if (!w.launch->code->waits || (++w.current->spins & 63) != 0 || give_way(w)) return;
+  if (w.launch->error.load(std::memory_order_relaxed) != 0) abandon(w);  // nobody will come any more
+  if (++w.idle_turns % 64 == 0) send_company(w);
+  sched_yield();
+}
+
+void kv_step(Thread& t) {
+  Worker& w = worker_of(t);
+  if (w.launch->code->waits) give_way(w);
 }
 
 void kv_exit(Thread& t) {

@@ -106,6 +106,7 @@ uint64_t kv_warp(kval::Thread&, const kval::Site&, uint32_t mask, int what, uint
 void kv_race(kval::Thread&, const kval::Site&, uint32_t address, uint32_t bytes, bool write);
 uint32_t kv_active(kval::Thread&, const kval::Site&);
 void kv_yield(kval::Thread&);
+void kv_step(kval::Thread&);
 [[noreturn]] void kv_trap(kval::Thread&, const kval::Site&, const char* what);
 [[noreturn]] void kv_exit(kval::Thread&);
 uint32_t kv_print(const char* format, const uint8_t* arguments);
@@ -190,6 +191,20 @@ template <class T>
 KV_IN T load_volatile(Thread& t, const uint8_t* p) {
   kv_yield(t);
   return __atomic_load_n(reinterpret_cast<const T*>(p), __ATOMIC_ACQUIRE);
+}
+
+// Volatile shared memory: old code takes it that a warp's threads read together and only then write. Each lets the
+// others of its warp come to the same access first.
+template <class T>
+KV_IN T load_together(Thread& t, const uint8_t* p) {
+  kv_step(t);
+  return load<T>(p);
+}
+
+template <class T>
+KV_IN void store_together(Thread& t, uint8_t* p, T v) {
+  kv_step(t);
+  store<T>(p, v);
 }
 
 template <class T>

@@ -121,7 +121,8 @@ def _load(frame: Frame, one: Instruction) -> str:
         step = f"at + {place * each}" if place else "at"
         if waiting:
             unsigned = f"uint{8 * each}_t"
-            value = f"kv::bits<{CPP[kind]}>(kv::load_volatile<{unsigned}>(t, {step}))"
+            how = "load_together" if _space(one.op) == "shared" else "load_volatile"
+            value = f"kv::bits<{CPP[kind]}>(kv::{how}<{unsigned}>(t, {step}))"
         else:
             value = f"kv::load<{CPP[kind]}>({step})"
         parts.append(write(frame, name, kind, value))
@@ -141,7 +142,9 @@ def _store(frame: Frame, one: Instruction) -> str:
         value = read(frame, name, kind)
         if ordered:
             unsigned = f"uint{8 * each}_t"
-            parts.append(f"kv::store_volatile<{unsigned}>({step}, kv::bits<{unsigned}>({CPP[kind]}({value})));")
+            call = "store_together" if _space(one.op) == "shared" else "store_volatile"
+            given = f"t, {step}" if call == "store_together" else step
+            parts.append(f"kv::{call}<{unsigned}>({given}, kv::bits<{unsigned}>({CPP[kind]}({value})));")
         else:
             parts.append(f"kv::store<{CPP[kind]}>({step}, {value});")
     return f"{{ uint8_t* at = {at}; {' '.join(parts)} }}"
