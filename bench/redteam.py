@@ -420,6 +420,7 @@ def _write(rows: list[dict[str, Any]], device: Device) -> None:
 
 
 def _one_line(text: str) -> str:
+    text = text.replace(f"{ROOT}/", "")
     return textwrap.shorten(" ".join(text.split()), 300, placeholder="...")
 
 
