@@ -1,5 +1,5 @@
-// The last warp adds through volatile shared memory in the hope that its lanes run in step.
-// found: mismatch
+// The last warp adds through volatile shared memory in the hope that its lanes run in step: right on most GPUs, a race all the same.
+// found: lint race
 // inputs: torch.rand(4, 64)
 // expected: x.sum(dim=1)
 __global__ void volatile_warp_sum_kernel(const float* x, float* y) {
