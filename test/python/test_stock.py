@@ -18,7 +18,14 @@ import pytest
 import torch.utils.cpp_extension as cpp_extension
 from kval_harness.build.load_check import Loaded, check_load
 from kval_harness.build.spec import ExtensionSpec, load_inline_spec, load_spec
-from kval_harness.build.stock import PTXAS_FIGURES, precompiled_headers, shell_words, stock_build, stock_plan
+from kval_harness.build.stock import (
+    PTXAS_FIGURES,
+    READABLE_PTX,
+    precompiled_headers,
+    shell_words,
+    stock_build,
+    stock_plan,
+)
 from kval_harness.build.toolchain import Toolchain, find_toolchain
 from kval_harness.contain import Interrupted
 from kval_harness.outcome import CompileError, InstrumentError, LoadError, Timeout
@@ -410,7 +417,7 @@ def _let_torch_write(monkeypatch: pytest.MonkeyPatch, toolchain: Toolchain) -> N
     monkeypatch.setattr(cpp_extension, "_run_ninja_build", lambda *args, **kwargs: None)
     monkeypatch.setattr(cpp_extension, "_import_module_from_library", lambda *args, **kwargs: None)
     monkeypatch.setattr(cpp_extension, "verify_ninja_availability", lambda: None)
-    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "9.0")
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "9.0+PTX")
     for name in ("CC", "CUDA_INC_PATH", "PYTORCH_NVCC"):
         monkeypatch.delenv(name, raising=False)
 
@@ -418,7 +425,8 @@ def _let_torch_write(monkeypatch: pytest.MonkeyPatch, toolchain: Toolchain) -> N
 def _our_commands(spec: ExtensionSpec, toolchain: Toolchain, folder: Path) -> list[list[str]]:
     plan = stock_plan(spec, toolchain, folder)
     commands = [list(work.command) for work in plan.compilations] + [list(plan.link)]
-    return [[word for word in command if word != PTXAS_FIGURES] for command in commands]
+    ours = (PTXAS_FIGURES, *READABLE_PTX)  # what torch does not ask for
+    return [[word for word in command if word not in ours] for command in commands]
 
 
 def _ninja_commands(folder: Path) -> list[list[str]]:

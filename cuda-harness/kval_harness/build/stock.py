@@ -36,6 +36,7 @@ NVCC_FLAGS = (
     "--expt-relaxed-constexpr",
 )
 PTXAS_FIGURES = "--ptxas-options=-v"
+READABLE_PTX = ("--compress-mode=none", "-lineinfo")  # as plain text, with the lines of the source
 PRECOMPILE_LIMIT_S = 600.0
 
 
@@ -288,9 +289,9 @@ def _nvcc_flags(spec: ExtensionSpec, toolchain: Toolchain, common: list[str]) ->
     flags = [*common, *NVCC_FLAGS]
     if not any("arch" in flag and "TORCH_EXTENSION_NAME" not in flag for flag in spec.extra_cuda_cflags):
         number = toolchain.arch.removeprefix("sm_")
-        flags.append(f"-gencode=arch=compute_{number},code=sm_{number}")
-        # Beside the code for the GPU its PTX, as text: the CPU device executes that.
-        flags += [f"-gencode=arch=compute_{number},code=compute_{number}", "--compress-mode=none", "-lineinfo"]
+        # As torch does it for "9.0+PTX": beside the code for the GPU its PTX, which the CPU device executes.
+        flags += [f"-gencode=arch=compute_{number},code={kind}_{number}" for kind in ("compute", "sm")]
+        flags += READABLE_PTX
     flags += ["--compiler-options", "'-fPIC'", *spec.extra_cuda_cflags]
     if not any(flag.startswith("-std=") for flag in flags):
         flags.append("-std=c++17")
