@@ -10,7 +10,6 @@
 # devices     the same kernels on the CPU device and on the GPU: do they agree?
 # timing      how well a time repeats
 # labels      labels for the shipped candidates, and a minute's rate
-# throughput  labels a minute beside KernelBench's own evaluation (KERNELBENCH: a checkout of it)
 #
 # It needs no network: python is $PYTHON, else .venv/bin/python, else python3; node is $NODE, else node, and is needed
 # for `labels` alone. What was measured goes to $OUT, else bench/results; what is there is not measured again.
@@ -33,21 +32,14 @@ run_labels() {
   "$node" dist/cli.js label --problems starter --candidates all --device "$device" &&
     "$node" dist/cli.js labels export "$out/labels-$device.jsonl" && gzip -9f "$out/labels-$device.jsonl"
 }
-run_throughput() {
-  if [ -z "${KERNELBENCH:-}" ]; then
-    echo "skipped: KERNELBENCH names no checkout of KernelBench"
-    return 0
-  fi
-  "$python" bench/throughput.py --kernelbench "$KERNELBENCH" --out "$out"
-}
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(tests redteam devices timing labels throughput)
+[ ${#stages[@]} -gt 0 ] || stages=(tests redteam devices timing labels)
 failed=0
 summary=""
 for stage in "${stages[@]}"; do
   if ! declare -F "run_$stage" >/dev/null; then
-    echo "no stage $stage: tests redteam devices timing labels throughput" >&2
+    echo "no stage $stage: tests redteam devices timing labels" >&2
     exit 2
   fi
   echo "== $stage"
