@@ -21,10 +21,8 @@ import os
 import platform
 import random
 import re
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -43,6 +41,10 @@ from kval_harness.build.steps import run_step  # noqa: E402
 from kval_harness.build.stock import precompiled_headers, stock_build, stock_plan, write_sources  # noqa: E402
 from kval_harness.build.toolchain import Toolchain, find_toolchain  # noqa: E402
 from kval_harness.probe import Answer, Refusal, probe_candidate  # noqa: E402
+
+from corpora import corpora_folder, read_cuda_candidates, read_problems  # noqa: E402
+from rows import append_row, read_rows  # noqa: E402
+from scratch import scratch  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"
 MEASURED = RESULTS / "build.jsonl"
@@ -68,7 +70,7 @@ def main() -> None:
     stages = [options.stage] if options.stage else list(STAGES)
     if stages != ["report"]:
         prepare(toolchain, CACHE)
-        specs = _specs(_corpora(), options.seed)
+        specs = _specs(corpora_folder(), options.seed)
         for stage in stages:
             if stage != "report":
                 limit = options.limit or FULL[stage]
@@ -84,7 +86,7 @@ def _stock(specs: list[tuple[str, ExtensionSpec]], toolchain: Toolchain, limit: 
         if name not in done:
             fast = _timed("fast", spec, toolchain)
             stock = _timed("stock", spec, toolchain)
-            _keep({"stage": "stock", "id": name, "fast": fast, "stock": stock})
+            append_row(MEASURED, {"stage": "stock", "id": name, "fast": fast, "stock": stock})
             print(f"stock {count}/{len(chosen)} {name}: {stock['ms']:.0f} ms stock, {fast['ms']:.0f} ms fast")
 
 
@@ -92,7 +94,7 @@ def _share(specs: list[tuple[str, ExtensionSpec]], toolchain: Toolchain, limit: 
     done = {one["id"] for one in _measured("share")}
     for count, (name, spec) in enumerate(specs[:limit], 1):
         if name not in done:
-            _keep({"stage": "share", "id": name, "fast": _fast_verdict(spec, toolchain)})
+            append_row(MEASURED, {"stage": "share", "id": name, "fast": _fast_verdict(spec, toolchain)})
             if count % 10 == 0:
                 print(f"share {count}/{min(limit, len(specs))}")
 
@@ -118,7 +120,7 @@ def _agreement(specs: list[tuple[str, ExtensionSpec]], toolchain: Toolchain, lim
             stand_in = None
             if name in cuda:
                 stand_in = "built" if cuda[name] and _cpp_accepts(spec, toolchain) else "failed"
-            _keep({"stage": "agreement", "id": name, "fast": verdicts[name], "standIn": stand_in})
+            append_row(MEASURED, {"stage": "agreement", "id": name, "fast": verdicts[name], "standIn": stand_in})
         print(f"agreement {min(start + BATCH, len(waiting))}/{len(waiting)}")
 
 
@@ -154,7 +156,7 @@ def _halved(group: Sequence[tuple[str, ExtensionSpec]], toolchain: Toolchain) ->
 
 def _nvcc_accepts(specs: Sequence[ExtensionSpec], toolchain: Toolchain) -> bool:
     """One spec is compiled as torch would write it; several stand in namespaces of their own, their includes first."""
-    with _folder() as folder:
+    with scratch() as folder:
         plan = stock_plan(specs[0], toolchain, folder)
         work = [one for one in plan.compilations if one.tool == "nvcc"]
         if not work:
@@ -175,7 +177,7 @@ def _nvcc_accepts(specs: Sequence[ExtensionSpec], toolchain: Toolchain) -> bool:
 
 
 def _cpp_accepts(spec: ExtensionSpec, toolchain: Toolchain) -> bool:
-    with _folder() as folder:
+    with scratch() as folder:
         headers = precompiled_headers(toolchain, CACHE, spec.extra_cflags)
         plan = stock_plan(spec, toolchain, folder, precompiled=headers)
         write_sources(spec, folder)
@@ -201,7 +203,7 @@ def _fast_verdict(spec: ExtensionSpec, toolchain: Toolchain) -> dict[str, Any]:
 
 
 def _timed(path: str, spec: ExtensionSpec, toolchain: Toolchain) -> dict[str, Any]:
-    with _folder() as folder:
+    with scratch() as folder:
         began = time.monotonic()
         deadline = began + LIMIT_S
         build = fast_build if path == "fast" else stock_build
@@ -217,19 +219,15 @@ def _timed(path: str, spec: ExtensionSpec, toolchain: Toolchain) -> dict[str, An
 
 def _specs(corpora: Path, seed: int) -> list[tuple[str, ExtensionSpec]]:
     """Every build call of every CUDA candidate, in the seed's order. Probing all takes minutes, so it is kept."""
-    known = {one["id"]: one["specs"] for one in _rows(PROBED)}
-    problems = {(row["level"], row["problem_id"]): row["code"] for row in _rows(corpora / "kernelbench-problems.jsonl")}
+    known = {one["id"]: one["specs"] for one in read_rows(PROBED)}
+    problems = read_problems(corpora)
     found = []
-    for file in sorted(corpora.glob("candidates-*.jsonl")):
-        for number, row in enumerate(_rows(file)):
-            name = f"{file.stem.removeprefix('candidates-')}:{number}"
-            if row.get("backend") not in (None, "cuda") or "__global__" not in row["code"]:
-                continue
-            if name not in known:
-                problem = row.get("reference_code") or problems.get((row["level"], row["problem_id"]))
-                known[name] = _probe(row["code"], problem)
-                _append(PROBED, {"id": name, "specs": known[name]})
-            found += [(f"{name}:{call}", ExtensionSpec.from_json(data)) for call, data in enumerate(known[name])]
+    for name, row in read_cuda_candidates(corpora):
+        if name not in known:
+            problem = row.get("reference_code") or problems.get((row["level"], row["problem_id"]))
+            known[name] = _probe(row["code"], problem)
+            append_row(PROBED, {"id": name, "specs": known[name]})
+        found += [(f"{name}:{call}", ExtensionSpec.from_json(data)) for call, data in enumerate(known[name])]
     random.Random(seed).shuffle(found)
     return found
 
@@ -244,7 +242,7 @@ def _probe(source: str, problem: str | None) -> list[dict[str, Any]]:
         functions = tuple(name for name, _ in request.functions or ())
         return Answer(exports=functions)
 
-    with _folder() as folder:
+    with scratch() as folder:
         probe_candidate(source, problem, folder=folder, limit_s=60, build=answer)
     return calls
 
@@ -253,7 +251,8 @@ def _report(toolchain: Toolchain, options: argparse.Namespace) -> None:
     pairs = _measured("stock")
     both = [one for one in pairs if one["fast"]["verdict"] == "built" and one["stock"]["verdict"] == "built"]
     ratios = [one["stock"]["ms"] / one["fast"]["ms"] for one in both]
-    shares = [one["fast"] for one in _measured("share")]
+    # Both stages take kernels as the seed orders them, whatever they are.
+    shares = [one["fast"] for one in {one["id"]: one for one in _measured("share") + _measured("agreement")}.values()]
     handled = [one for one in shares if one["verdict"] != "declined"]
     compared = [one for one in _measured("agreement") if one["standIn"] is not None]
     judged = {one["id"]: one["stock"]["verdict"] for one in pairs}
@@ -317,46 +316,7 @@ def _row(label: str, spread: dict[str, float] | None) -> str:
 
 
 def _measured(stage: str) -> list[dict[str, Any]]:
-    return [one for one in _rows(MEASURED) if one["stage"] == stage]
-
-
-def _keep(record: dict[str, Any]) -> None:
-    _append(MEASURED, record)
-
-
-def _append(path: Path, record: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    if not path.exists():
-        return rows
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:  # the half line of a run that was killed
-            continue
-    return rows
-
-
-class _folder:
-    """A scratch folder that goes away."""
-
-    def __enter__(self) -> Path:
-        self._path = Path(tempfile.mkdtemp(prefix="kval-bench-"))
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
-
-
-def _corpora() -> Path:
-    place = Path(os.environ.get("KVAL_CORPORA") or ROOT.parent / "shared" / "corpora")
-    if not place.is_dir():
-        sys.exit(f"no corpora at {place}; set KVAL_CORPORA to the folder that holds candidates-*.jsonl")
-    return place
+    return [one for one in read_rows(MEASURED) if one["stage"] == stage]
 
 
 def _options() -> argparse.Namespace:

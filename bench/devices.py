@@ -21,10 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redteam import Case, Device, Worker, read_cases
+from redteam import Case, read_cases
+from rows import append_row, read_rows
+from worker import Device, Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 CANDIDATES = ROOT / "kernelbench" / "candidates"
+CACHE = ROOT / ".kval" / "redteam"  # the builds are the same
 STARTER = ROOT / "kernelbench" / "starter"
 
 
@@ -43,7 +46,6 @@ def main() -> None:
     options = _options()
     kernels = [one for one in [*_candidates(), *_honest()] if options.only in one.name]
     file = Path(options.out) / "devices.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
     devices: list[Device] = ["cpu", "cuda"] if options.device == "cuda" else ["cpu"]
     for device in devices:
         _measure(kernels, device, file)
@@ -51,20 +53,19 @@ def main() -> None:
 
 
 def _measure(kernels: list[Kernel], device: Device, file: Path) -> None:
-    done = {(row["device"], row["key"]) for row in _rows(file)}
+    done = {(row["device"], row["key"]) for row in read_rows(file)}
     waiting = [one for one in kernels if (device, one.key) not in done]
-    with Worker(device) as worker, file.open("a", encoding="utf-8") as stream:
+    with Worker(device, CACHE) as worker:
         for number, kernel in enumerate(waiting, 1):
-            judged = worker.judge(kernel.case)
+            judged = worker.judge(kernel.case.source, kernel.case.problem.read_text(encoding="utf-8"))
             row: dict[str, Any] = {"device": device, "name": kernel.name, "key": kernel.key, "status": judged.status}
             row |= {"seconds": round(judged.seconds, 3), "evidence": judged.evidence[:300]}
-            stream.write(json.dumps(row) + "\n")
-            stream.flush()
+            append_row(file, row)
             print(f"{device} {number}/{len(waiting)} {kernel.name}: {judged.status}", file=sys.stderr, flush=True)
 
 
 def _report(kernels: list[Kernel], devices: list[Device], file: Path) -> None:
-    found = {(row["device"], row["key"]): row for row in _rows(file)}
+    found = {(row["device"], row["key"]): row for row in read_rows(file)}
     differing: list[dict[str, Any]] = []
     compared = 0
     for kernel in kernels:
@@ -112,16 +113,6 @@ def _candidates() -> list[Kernel]:
 
 def _honest() -> list[Kernel]:
     return [Kernel(f"honest/{one.path.stem}", one) for one in read_cases() if one.row == 0]
-
-
-def _rows(file: Path) -> list[dict[str, Any]]:
-    rows = []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except ValueError:  # the half line of a run that was killed
-            continue
-    return rows
 
 
 def _options() -> argparse.Namespace:

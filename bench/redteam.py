@@ -20,16 +20,15 @@ import json
 import os
 import platform
 import re
-import select
-import subprocess
 import sys
-import tempfile
 import textwrap
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from rows import append_row, read_rows
+from worker import Device, Judged, Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 REDTEAM = ROOT / "kernelbench" / "redteam"
@@ -37,17 +36,8 @@ HARNESS = ROOT / "cuda-harness" / "kval_harness"
 CACHE = ROOT / ".kval" / "redteam"
 RESULT = ROOT / "bench" / "results" / "redteam.json"
 ROWS = range(1, 28)
-DETAIL = {
-    "invalid": "reason",
-    "compile-error": "stage",
-    "runtime-error": "phase",
-    "timeout": "phase",
-    "mismatch": "how",
-    "rejected": "cheat",
-}
 FIELDS = ("problem", "cheat", "honest", "expected", "kernelbench", "needs", "harmless")
 AT_BUILD = ("invalid", "compile-error", "load-error")
-Device = Literal["cpu", "cuda", "none"]
 Verdict = Literal["OK", "harmless", "differs", "FAIL", "not run"]
 
 
@@ -67,27 +57,17 @@ class Case:
     how: str
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What the harness said of a case; `status` is an outcome's with its detail, or `error` with a code."""
-
-    status: str
-    evidence: str
-    seconds: float
-    left_behind: int = 0
-
-
 def main() -> None:
     options = _options()
     cases = [one for one in read_cases() if options.only in one.path.stem]
     if not cases:
         sys.exit(f"no file of {REDTEAM} has {options.only!r} in its name")
     results = Results(CACHE / "runs.jsonl", options.device, again=options.again)
-    with Worker(options.device) as worker:
+    with Worker(options.device, CACHE) as worker:
         for number, case in enumerate(cases, 1):
             if results.find(case) is None and can_run(case, options.device):
                 print(f"{number}/{len(cases)} {case.path.stem}", file=sys.stderr, flush=True)
-                results.keep(case, worker.judge(case))
+                results.keep(case, worker.judge(case.source, case.problem.read_text(encoding="utf-8")))
     rows = [_row(case, results.find(case), options.device) for case in cases]
     if not options.only and options.device != "none":
         _write(rows, options.device)
@@ -157,129 +137,6 @@ def _read(path: Path) -> Case:
     )
 
 
-# --- the harness -----------------------------------------------------------------------------------------------------
-
-
-class Worker:
-    """A worker process, asked over its protocol; started again when a candidate has ended it."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._process: subprocess.Popen[bytes] | None = None
-        self._data = b""
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def judge(self, case: Case) -> Judged:
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="kval-redteam-", ignore_cleanup_errors=True) as folder:
-            try:
-                reply = self._ask(_request(case, self._device, Path(folder)))
-            except EOFError:
-                self._end()
-                return Judged("error worker-died", "the candidate ended the worker", time.monotonic() - began)
-            left = _living_in(Path(folder))
-        seconds = time.monotonic() - began
-        if reply["type"] == "error":
-            error = reply["error"]
-            return Judged(f"error {error['code']}", _one_line(error["message"]), seconds, left)
-        outcome = reply["result"]["outcome"]
-        detail = outcome.get(DETAIL.get(outcome["status"], ""), "")
-        status = f"{outcome['status']} {detail}".strip()
-        evidence = outcome.get("evidence") or outcome.get("message") or ""
-        return Judged(status, _one_line(str(evidence)), seconds, left)
-
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        process = self._process or self._start()
-        assert process.stdin is not None
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            raise EOFError from None
-        while (reply := self._line(process, 1800.0))["type"] == "progress":
-            continue
-        return reply
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        more = ["--cpu-device", str(CACHE / "cpu-device")] if self._device == "cpu" else []
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "cuda-harness")}
-        log = (CACHE / "worker.log").open("ab")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "kval_harness", *more],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-        )
-        log.close()
-        self._data = b""
-        kinds = [one["kind"] for one in self._line(self._process, 600.0)["devices"]]
-        if self._device != "none" and self._device not in kinds:
-            sys.exit(f"this machine has no device {self._device!r}; the worker knows {kinds}")
-        return self._process
-
-    def _line(self, process: subprocess.Popen[bytes], limit_s: float) -> dict[str, Any]:
-        assert process.stdout is not None
-        deadline = time.monotonic() + limit_s
-        while b"\n" not in self._data:
-            if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise EOFError
-            piece = os.read(process.stdout.fileno(), 1 << 16)
-            if not piece:
-                raise EOFError
-            self._data += piece
-        line, _, self._data = self._data.partition(b"\n")
-        message: dict[str, Any] = json.loads(line)
-        return message
-
-    def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
-        self._process = None
-
-
-def _request(case: Case, device: Device, folder: Path) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "arch": "sm_90",
-        "path": "auto",
-        "buildTimeoutMs": 900_000,
-        "cacheFolder": str(CACHE / "builds"),
-        "cacheMaxBytes": 4 << 30,
-    }
-    params: dict[str, Any] = {
-        "candidate": {"source": case.source, "language": "python"},
-        "problem": {"source": case.problem.read_text(encoding="utf-8"), "small": device != "cuda"},
-        "settings": settings,
-        "folder": str(folder),
-    }
-    if device == "none":
-        return {"id": "1", "method": "build", "params": params}
-    timed = 20 if device == "cuda" else 0
-    settings |= {"precision": "fp32", "trials": 3, "timingTrials": timed, "executeTimeoutMs": 20_000, "compat": "kval"}
-    return {"id": "1", "method": "execute", "params": {**params, "device": {"kind": device, "index": 0}}}
-
-
-def _living_in(folder: Path) -> int:
-    """How many processes still work in a job's folder after the job."""
-    found = 0
-    for place in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            found += place.readlink().is_relative_to(folder)
-        except OSError:  # it has ended, or is nobody's business
-            continue
-    return found
-
-
 class Results:
     """What has been judged, by the texts of candidate, problem and harness."""
 
@@ -288,23 +145,16 @@ class Results:
         self._device = device
         self._harness = _fingerprint()
         self._known: dict[str, Judged] = {}
-        if file.exists() and not again:
-            for line in file.read_text(encoding="utf-8").splitlines():
-                try:
-                    row = json.loads(line)
-                except ValueError:  # the half line of a run that was killed
-                    continue
-                key = row.pop("key")
-                self._known[key] = Judged(**row)
+        for row in [] if again else read_rows(file):
+            key = row.pop("key")
+            self._known[key] = Judged(**row)
 
     def find(self, case: Case) -> Judged | None:
         return self._known.get(self._key(case))
 
     def keep(self, case: Case, judged: Judged) -> None:
         self._known[self._key(case)] = judged
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"key": self._key(case), **vars(judged)}) + "\n")
+        append_row(self._file, {"key": self._key(case), **vars(judged)})
 
     def _key(self, case: Case) -> str:
         text = "\0".join((self._harness, self._device, case.problem.read_text(encoding="utf-8"), case.source))
@@ -417,11 +267,6 @@ def _write(rows: list[dict[str, Any]], device: Device) -> None:
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-
-
-def _one_line(text: str) -> str:
-    text = text.replace(f"{ROOT}/", "")
-    return textwrap.shorten(" ".join(text.split()), 300, placeholder="...")
 
 
 def _options() -> argparse.Namespace:

@@ -6,29 +6,15 @@ All of them run with `npm run redteam`.
 from __future__ import annotations
 
 import ast
-import importlib.util
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+import redteam
+from worker import DETAIL, Judged, Worker
 
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("redteam", ROOT / "bench" / "redteam.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["redteam"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-redteam = _load()
 CASES = {case.path.stem: case for case in redteam.read_cases()}
 FAST = (
     "01_rewrite_namespace",
@@ -61,8 +47,8 @@ FAST = (
 )
 
 
-def judged(status: str, **more: Any) -> Any:  # noqa: ANN401  # a type of the loaded module's
-    return redteam.Judged(status, "", 1.0, **more)
+def judged(status: str, **more: Any) -> Judged:  # noqa: ANN401
+    return Judged(status, "", 1.0, **more)
 
 
 def test_every_row_has_a_cheat_and_there_are_enough_honest_kernels() -> None:
@@ -73,11 +59,11 @@ def test_every_row_has_a_cheat_and_there_are_enough_honest_kernels() -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_a_file_says_what_it_is(case: Any) -> None:  # noqa: ANN401
+def test_a_file_says_what_it_is(case: redteam.Case) -> None:
     assert [one.path.stem for one in CASES.values() if one.source == case.source] == [case.path.stem]
     classes = {node.name for node in ast.walk(ast.parse(case.source)) if isinstance(node, ast.ClassDef)}
     assert "ModelNew" in classes
-    assert all(one.split()[0] in {"correct", *redteam.DETAIL} for one in case.expected)
+    assert all(one.split()[0] in {"correct", *DETAIL} for one in case.expected)
     if case.row == 0:
         assert case.expected == ("correct",) and case.path.parent.name == "honest"
         return
@@ -114,12 +100,13 @@ def test_kernelbench_rule_sees_patterns_and_nothing_behind_them() -> None:
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[Any]:
-    with redteam.Worker("cpu") as started:
+def worker() -> Iterator[Worker]:
+    with Worker("cpu", redteam.CACHE) as started:
         yield started
 
 
 @pytest.mark.parametrize("name", FAST)
-def test_on_the_cpu_device(name: str, worker: Any) -> None:  # noqa: ANN401
-    found = worker.judge(CASES[name])
-    assert redteam.verdict_of(CASES[name], found, "cpu") in ("OK", "harmless"), found
+def test_on_the_cpu_device(name: str, worker: Worker) -> None:
+    case = CASES[name]
+    found = worker.judge(case.source, case.problem.read_text(encoding="utf-8"))
+    assert redteam.verdict_of(case, found, "cpu") in ("OK", "harmless"), found
