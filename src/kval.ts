@@ -67,9 +67,12 @@ export class Kval {
   readonly storePath: string;
   #store: LabelStore | undefined;
   #pool: WorkerPool | undefined;
+  readonly #onNotice: ((text: string) => void) | undefined;
 
-  constructor(config: Config, options: { store?: string } = {}) {
+  /** `onNotice` is told what no result tells, such as that a GPU was lost. */
+  constructor(config: Config, options: { store?: string; onNotice?: (text: string) => void } = {}) {
     this.config = config;
+    this.#onNotice = options.onNotice;
     this.storePath = resolve(options.store ?? join(config.home, 'labels.db'));
   }
 
@@ -89,7 +92,7 @@ export class Kval {
   }
 
   pool(): WorkerPool {
-    this.#pool ??= openHarness(this.config);
+    this.#pool ??= openHarness(this.config, this.#onNotice === undefined ? {} : { onNotice: this.#onNotice });
     return this.#pool;
   }
 
@@ -182,7 +185,7 @@ export class Kval {
         jobs,
         validator,
         store,
-        concurrency: validator.concurrency(options.settings.device),
+        concurrency: await validator.concurrency(options.settings.device, options.signal),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       });

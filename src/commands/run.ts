@@ -15,7 +15,8 @@ export async function run(
   try {
     const config = readConfig();
     const { sandbox = config.sandbox } = options;
-    kval = new Kval({ ...config, sandbox }, options.store === undefined ? {} : { store: options.store });
+    const place = options.store === undefined ? {} : { store: options.store };
+    kval = new Kval({ ...config, sandbox }, { ...place, onNotice: say });
     await verb(kval);
   } catch (thrown) {
     end(thrown);

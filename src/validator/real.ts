@@ -18,7 +18,7 @@ export interface RealValidator extends Validator<Measured> {
   /** The workers behind it, for questions about problems and about the machine. */
   readonly pool: WorkerPool;
   /** How many jobs keep every worker busy that they need. */
-  concurrency(device: Settings['device']): number;
+  concurrency(device: Settings['device'], signal?: AbortSignal): Promise<number>;
 }
 
 /** The harness as a validator: what it says was compiled, executed and measured. Nothing is started before the first job. */
@@ -29,8 +29,9 @@ export function createRealValidator(options: RealOptions): RealValidator {
   return {
     name: 'real',
     pool,
-    // While a GPU executes one, all builders build; in software both want the same processors.
-    concurrency: (device) => (device === 'cuda' ? pool.builders + 1 : pool.builders),
+    // While each GPU executes one, all builders build; in software both want the same processors.
+    concurrency: async (device, signal) =>
+      device === 'cuda' ? pool.builders + (await pool.hello(signal)).devices.length : pool.builders,
     validate: async (job, { signal } = {}) => {
       if (closed) throw new KvalError('usage', 'this validator is closed');
       return measure(pool, job, options, signal);

@@ -21,6 +21,8 @@ export interface PoolOptions {
   /** Pauses before an instrument's failure is tried again: as many more tries as there are pauses. */
   readonly retryDelaysMs?: readonly number[];
   readonly limits?: Pick<WorkerOptions, 'helloTimeoutMs' | 'cancelGraceMs' | 'maxLineBytes'>;
+  /** Told what no answer tells: that a GPU was taken out. */
+  readonly onNotice?: (text: string) => void;
 }
 
 export type Lane = 'build' | 'cuda' | 'cpu';
@@ -61,7 +63,8 @@ export interface WorkerPool {
   hello(signal?: AbortSignal, on?: 'build' | 'cpu'): Promise<Hello>;
   /**
    * Asks a question in its turn. A worker that dies is replaced and the question asked once more; a failure that the
-   * worker calls passing is tried again after a pause. Then throws a `KvalError` that names what the question was about.
+   * worker calls passing is tried again after a pause. A GPU that stays lost is asked nothing more while there are
+   * others, and its question goes to one of them. Then throws a `KvalError` that names what the question was about.
    */
   ask<P, R>(method: Method<P, R>, question: Question<P>): Promise<Answer<R>>;
   close(): Promise<void>;
@@ -76,7 +79,18 @@ interface Seat {
   worker: WorkerProcess | null;
 }
 
-type Queue = <T>(signal: AbortSignal | undefined, about: string, work: (seat: Seat) => Promise<T>) => Promise<T>;
+interface Queue {
+  /** Work that ends as `elsewhere` begins again in another seat. */
+  enter<T>(
+    signal: AbortSignal | undefined,
+    about: string,
+    work: (seat: Seat) => Promise<T | typeof elsewhere>,
+  ): Promise<T>;
+  /** Nobody sits here any more. False for the last seat, which stays. */
+  remove(seat: Seat): boolean;
+}
+
+const elsewhere = Symbol('elsewhere');
 
 export function openPool(options: PoolOptions): WorkerPool {
   const { builders, retryDelaysMs = [1_000, 5_000], limits = {} } = options;
@@ -98,7 +112,7 @@ export function openPool(options: PoolOptions): WorkerPool {
     const about = 'starting a worker';
     if (known[on] !== undefined) return known[on];
     const queue = await queueOf({ on, about, signal });
-    return queue(signal, about, async (seat) => (await sitDown(seat)).hello);
+    return queue.enter(signal, about, async (seat) => (await sitDown(seat)).hello);
   }
 
   async function queueOf({ on, about, signal }: Pick<Question<unknown>, 'on' | 'about' | 'signal'>): Promise<Queue> {
@@ -124,7 +138,7 @@ export function openPool(options: PoolOptions): WorkerPool {
   async function ask<P, R>(method: Method<P, R>, question: Question<P>): Promise<Answer<R>> {
     const { about, signal } = question;
     const queue = await queueOf(question);
-    return queue(signal, about, async (seat) => {
+    return queue.enter(signal, about, async (seat) => {
       let deaths = 0;
       for (const pauses = [...retryDelaysMs]; ; ) {
         try {
@@ -137,10 +151,14 @@ export function openPool(options: PoolOptions): WorkerPool {
             if (deaths === 2) throw error;
           } else {
             const pause = error.retry ? pauses.shift() : undefined;
-            if (pause === undefined) throw error;
             // A lost device stays lost to the process that lost it.
-            if (thrown instanceof InstrumentFailure && thrown.instrument.code === 'device-lost')
-              await seat.worker?.close();
+            const lost = thrown instanceof InstrumentFailure && thrown.instrument.code === 'device-lost';
+            if (lost) await seat.worker?.close();
+            if (lost && pause === undefined && queue.remove(seat)) {
+              options.onNotice?.(`the ${seat.name} is taken out, the others go on: ${error.message}`);
+              return elsewhere;
+            }
+            if (pause === undefined) throw error;
             await wait(pause, signal, about);
           }
         }
@@ -190,10 +208,12 @@ export function openPool(options: PoolOptions): WorkerPool {
   function openQueue(own: readonly Seat[]): Queue {
     const limit = pLimit(own.length);
     const free = [...own].reverse();
-    return async (signal, about, work) => {
+    const removed = new Set<Seat>();
+
+    const enter: Queue['enter'] = async (signal, about, work) => {
       throwIfAborted(signal, about);
       throwIfAborted(closing.signal, about);
-      return leavable(signal, about, (begin) =>
+      const done = await leavable(signal, about, (begin) =>
         limit(async () => {
           throwIfAborted(signal, about);
           throwIfAborted(closing.signal, about);
@@ -203,10 +223,21 @@ export function openPool(options: PoolOptions): WorkerPool {
           try {
             return await work(seat);
           } finally {
-            free.push(seat);
+            if (!removed.has(seat)) free.push(seat);
           }
         }),
       );
+      return done === elsewhere ? enter(signal, about, work) : done;
+    };
+
+    return {
+      enter,
+      remove: (seat) => {
+        if (removed.size + 1 === own.length) return false;
+        removed.add(seat);
+        limit.concurrency = own.length - removed.size;
+        return true;
+      },
     };
   }
 

@@ -132,7 +132,7 @@ test('labelling goes on when workers die, and names the candidate that no worker
     jobs,
     validator,
     store,
-    concurrency: validator.concurrency('none'),
+    concurrency: await validator.concurrency('none'),
   });
   expect(report).toMatchObject({ total: 23, labelled: 22, failed: 1 });
   expect(report.byStatus).toMatchObject({ built: 21, 'compile-error': 1 });

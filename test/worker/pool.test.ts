@@ -114,31 +114,46 @@ test('who waits in the queue can leave it at once; who is at work is cancelled',
   expect((await ask(pool, 'x')).result.outcome.status).toBe('built');
 });
 
+function run(pool: WorkerPool, source: string) {
+  return pool.ask(execute, {
+    about: source,
+    on: 'cuda',
+    params: ({ folder, device }) => ({
+      ...buildParams,
+      candidate: { source, language: 'python' as const },
+      problem: { source: '', small: true },
+      settings: {
+        ...buildParams.settings,
+        precision: 'fp32' as const,
+        trials: 1,
+        timingTrials: 0,
+        executeTimeoutMs: 1_000,
+        compat: 'kval' as const,
+      },
+      device: { kind: 'cuda' as const, index: device?.index ?? -1 },
+      folder,
+    }),
+  });
+}
+
 test('each device has a worker of its own, and one question at a time', async () => {
   const pool = open();
-  const run = (source: string) =>
-    pool.ask(execute, {
-      about: source,
-      on: 'cuda',
-      params: ({ folder, device }) => ({
-        ...buildParams,
-        candidate: { source, language: 'python' as const },
-        problem: { source: '', small: true },
-        settings: {
-          ...buildParams.settings,
-          precision: 'fp32' as const,
-          trials: 1,
-          timingTrials: 0,
-          executeTimeoutMs: 1_000,
-          compat: 'kval' as const,
-        },
-        device: { kind: 'cuda' as const, index: device?.index ?? -1 },
-        folder,
-      }),
-    });
-  const answers = await Promise.all([run('sleep:0.3'), run('sleep:0.3'), run('sleep:0.3')]);
+  const answers = await Promise.all(['sleep:0.3', 'sleep:0.3', 'sleep:0.3'].map((source) => run(pool, source)));
   expect(answers.map((answer) => answer.result.outcome.status)).toEqual(['correct', 'correct', 'correct']);
   expect(new Set(answers.map((answer) => answer.device?.index))).toEqual(new Set([0, 1]));
+});
+
+test('a device that stays lost is taken out and its questions go to the others; the last one stays', async () => {
+  const notices: string[] = [];
+  const pool = open({ command: fixtureCommand('obedient', '3'), onNotice: (text) => notices.push(text) });
+  const first = await Promise.all(Array.from({ length: 6 }, () => run(pool, 'loses:0 loses:2')));
+  expect(first.map((answer) => answer.device?.index)).toEqual([1, 1, 1, 1, 1, 1]);
+  expect(notices.sort()).toEqual([
+    expect.stringMatching(/worker of cuda:0 is taken out.*device-lost/),
+    expect.stringMatching(/worker of cuda:2 is taken out.*device-lost/),
+  ]);
+  await expect(run(pool, 'loses:1')).rejects.toEqual(error('instrument', /device-lost/));
+  expect((await run(pool, 'x')).device?.index).toBe(1);
 });
 
 test('who executes in software is another worker than who builds, and says so itself', async () => {
