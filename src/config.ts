@@ -26,6 +26,8 @@ export interface Config {
   /** Other people's kernels, where somebody has them: tests and benchmarks only. */
   readonly corporaFolder: string | null;
   readonly workers: number;
+  /** Workers for each GPU: more than one share it, except while one of them times. */
+  readonly gpuWorkers: number;
   /** How many threads one job may use on the device `cpu`. */
   readonly cpuThreads: number;
   /** `required`: nothing is judged where a fence is missing; `best-effort`: behind those that this machine has. */
@@ -38,6 +40,7 @@ const environmentSchema = z.object({
   KVAL_PYTHON: z.string().optional(),
   KVAL_CORPORA: z.string().optional(),
   KVAL_WORKERS: z.coerce.number().int().positive().optional(),
+  KVAL_GPU_WORKERS: z.coerce.number().int().positive().optional(),
   KVAL_CPU_THREADS: z.coerce.number().int().positive().optional(),
   KVAL_SANDBOX: z.enum(sandboxes).optional(),
   KVAL_CACHE_GIB: z.coerce.number().positive().optional(),
@@ -71,6 +74,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     buildCacheMaxBytes: (variables.KVAL_CACHE_GIB ?? 8) * 2 ** 30,
     corporaFolder: existsSync(corpora) ? corpora : null,
     workers,
+    gpuWorkers: variables.KVAL_GPU_WORKERS ?? 1,
     cpuThreads: variables.KVAL_CPU_THREADS ?? Math.max(1, Math.floor(cores / workers)),
     sandbox: variables.KVAL_SANDBOX ?? 'best-effort',
     endpoint: {
@@ -96,6 +100,8 @@ export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv 
     'TMPDIR',
     'CUDA_HOME',
     'CUDA_VISIBLE_DEVICES',
+    'CUDA_DEVICE_ORDER',
+    'NVIDIA_VISIBLE_DEVICES',
     'LD_LIBRARY_PATH',
     'CXX',
     'KVAL_NVCC',

@@ -32,6 +32,7 @@ class Device:
     compute_capability: str
     memory_bytes: int
     driver: str | None
+    uuid: str | None = None  # which GPU of this machine it is, whatever its index in this process
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -59,7 +60,8 @@ def find_devices(environment: dict[str, str]) -> tuple[Device, ...]:
             memory = one.get("memory")
             capability = str(one.get("capability"))
             bytes_of_memory = memory if isinstance(memory, int) else 0
-            found.append(Device("cuda", index, str(one.get("name")), capability, bytes_of_memory, driver))
+            uuid = str(one.get("uuid"))
+            found.append(Device("cuda", index, str(one.get("name")), capability, bytes_of_memory, driver, uuid))
     return tuple(found)
 
 
@@ -128,7 +130,12 @@ def _ask_torch(_: Channel) -> Json:
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         about = torch.cuda.get_device_properties(index)
         found.append(
-            {"name": about.name, "capability": f"{about.major}.{about.minor}", "memory": int(about.total_memory)}
+            {
+                "name": about.name,
+                "capability": f"{about.major}.{about.minor}",
+                "memory": int(about.total_memory),
+                "uuid": str(about.uuid),
+            }
         )
     return found
 

@@ -13,7 +13,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -50,6 +50,7 @@ from kval_harness.outcome import (
 from kval_harness.protocol import DeviceName, ExecuteSettings
 from kval_harness.runner import POISONS, runner_task
 from kval_harness.translations import unsupported
+from kval_harness.turns import Turn, turn_on
 from kval_harness.vary import KINDS, VARIANT_SLACK
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -90,7 +91,7 @@ class Execution:
 class Job:
     """One candidate to run. `load` runs in the candidate's process and returns its module; whatever it asks over the
     channel `serve_load` answers here. `is_own_kernel` tells the candidate's kernels from a library's by name.
-    `threads`: how many a device on the CPU may use."""
+    `threads`: how many a device on the CPU may use. `gpu`: the UUID of the GPU, on which others may be at work."""
 
     source: str
     small: bool
@@ -104,6 +105,7 @@ class Job:
     memory_bytes: int | None = None
     threads: int | None = None
     libraries: tuple[Path, ...] = ()
+    gpu: str | None = None
 
 
 def execute(
@@ -114,11 +116,12 @@ def execute(
 
     On `cpu` there is no time to measure; there the threads of each run go in another order, and a right answer must
     not be right without the candidate's kernels. Under `compat` "kernelbench" its own seeds, rule and times hold.
+    Others may compute on a GPU meanwhile, except while it times; the wait for that turn is no part of any limit.
 
     Raises InstrumentError where the machine or the problem failed, Interrupted when `stop` says so.
     """
     began = time.monotonic()
-    with _exchange(job.folder) as exchange:
+    with turn_on(job.gpu, stop) if job.gpu else nullcontext() as turn, _exchange(job.folder) as exchange:
         trial = Trial(
             source=job.source,
             small=job.small,
@@ -129,7 +132,7 @@ def execute(
             exchange=tuple(place / "in" for place in exchange),
             threads=job.threads,
         )
-        session = _Session(job, trial, stop, report)
+        session = _Session(job, trial, stop, report, turn)
         try:
             outcome = session.run()
         except Ended as ended:
@@ -144,6 +147,7 @@ class _Session:
     trial: Trial
     stop: StopSignal | None
     report: Callable[[str], None]
+    turn: Turn | None
     phase: Phase = "import"
     trials_run: int = 0
     launches: tuple[Launch, ...] | None = None
@@ -208,6 +212,9 @@ class _Session:
         timing: Timing | None = None
         if settings.timing_trials > 0 and not self.in_software:
             self.phase = "time"
+            if self.turn is not None:
+                self.report("waiting for the GPU alone")
+                self.turn.alone()
             self.report("timing")
             talk.candidate.extend(settings.execute_timeout_ms / 1000)
             gpu = _gpu(facts)

@@ -11,6 +11,7 @@ from kval_harness.build.cache import BuildCache
 from kval_harness.build.candidate import Builder, build_candidate, load_candidate
 from kval_harness.build.record import BuildRecord
 from kval_harness.contain import Json, StopSignal
+from kval_harness.devices import Device
 from kval_harness.execute import Job, execute
 from kval_harness.outcome import Built, InstrumentError, to_json
 from kval_harness.protocol import BuildParams, DeviceKind, ExecuteParams, Fields, build_params, execute_params
@@ -21,13 +22,14 @@ CANDIDATE_MEMORY_BYTES = 32 * 1024**3
 
 @dataclass(frozen=True)
 class Stages:
-    """What every stage needs: the environment that devices are found by, a way to be stopped, a way to be seen, and
-    how many threads one job may use on the CPU."""
+    """What every stage needs: the environment that devices are found by, a way to be stopped, a way to be seen, how
+    many threads one job may use on the CPU, and the devices of this worker."""
 
     environment: dict[str, str]
     stop: StopSignal
     progress: Callable[[str, str], None]
     threads: int | None = None
+    devices: tuple[Device, ...] = ()
 
     def build(self, params: Fields) -> dict[str, Json]:
         asked = build_params(params)
@@ -121,6 +123,9 @@ class Stages:
             memory_bytes=CANDIDATE_MEMORY_BYTES,
             libraries=tuple(_made(asked.build.folder / one) for one in ("builds", "translated")),
             threads=self.threads if asked.device.kind == "cpu" else None,
+            gpu=next((one.uuid for one in self.devices if (one.kind, one.index) == ("cuda", asked.device.index)), None)
+            if asked.device.kind == "cuda"
+            else None,
         )
 
 

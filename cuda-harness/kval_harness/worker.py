@@ -58,6 +58,7 @@ class Worker:
     cpu_threads: int | None = None
     host_device: bool = False
     environment: dict[str, str] = field(default_factory=dict)
+    devices: tuple[Device, ...] = ()
     _current: str | None = None
     _cancelled: bool = False
     _terminated: bool = False
@@ -68,7 +69,8 @@ class Worker:
         signal.signal(signal.SIGTERM, self._terminate)
         self.environment = visible(dict(os.environ)) if self.cpu_threads is None else dict(CPU_ENVIRONMENT)
         with suppress(BrokenPipeError):
-            self.wire.send(hello(find_devices(self.environment) if self.cpu_threads is None else (cpu_device(),)))
+            self.devices = find_devices(self.environment) if self.cpu_threads is None else (cpu_device(),)
+            self.wire.send(hello(self.devices))
             while not self._terminated:
                 line = self.wire.receive()
                 if line is None:
@@ -92,7 +94,7 @@ class Worker:
         def progress(stage: str, message: str) -> None:
             self.wire.send({"type": "progress", "id": request.id, "stage": stage, "message": message})
 
-        stages = Stages(self.environment, self.stop, progress, self.cpu_threads)
+        stages = Stages(self.environment, self.stop, progress, self.cpu_threads, self.devices)
         kinds: tuple[DeviceKind, ...] = ("cuda",) if self.cpu_threads is None else ("cpu",)
         kinds += ("host",) if self.host_device else ()
         methods: dict[str, Callable[[Fields], dict[str, Json]]] = {

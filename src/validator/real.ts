@@ -29,9 +29,11 @@ export function createRealValidator(options: RealOptions): RealValidator {
   return {
     name: 'real',
     pool,
-    // While each GPU executes one, all builders build; in software both want the same processors.
+    // While every GPU is at work, all builders build; in software both want the same processors.
     concurrency: async (device, signal) =>
-      device === 'cuda' ? pool.builders + (await pool.hello(signal)).devices.length : pool.builders,
+      device === 'cuda'
+        ? pool.builders + pool.executorsPerGpu * (await pool.hello(signal)).devices.length
+        : pool.builders,
     validate: async (job, { signal } = {}) => {
       if (closed) throw new KvalError('usage', 'this validator is closed');
       return measure(pool, job, options, signal);
@@ -50,6 +52,7 @@ export function openHarness(config: Config, changes: Partial<PoolOptions> = {}):
     environment: childEnvironment(config),
     logFolder: join(config.home, 'logs'),
     builders: config.workers,
+    executorsPerGpu: config.gpuWorkers,
     sandbox: config.sandbox,
     cpu: {
       arguments: ['--cpu-device', config.buildCacheFolder, '--cpu-threads', String(config.cpuThreads)],

@@ -12,8 +12,10 @@ export interface PoolOptions {
   readonly command: readonly [string, ...string[]];
   readonly environment: Readonly<Record<string, string>>;
   readonly logFolder: string;
-  /** How many workers build at once. Beside them there is one worker for each GPU. */
+  /** How many workers build at once. */
   readonly builders: number;
+  /** Workers for each GPU, 1 without it. They compute at the same time; who times has the GPU alone. */
+  readonly executorsPerGpu?: number;
   /** Workers that have CUDA in software: what their command has beside the others', and how many of them there are. */
   readonly cpu?: { readonly arguments: readonly string[]; readonly workers: number };
   /** `required`: a worker on a machine that lacks one of the fences is asked nothing. */
@@ -37,8 +39,7 @@ export interface Question<Params> {
   /** Named in messages: the candidate or the problem in question. */
   readonly about: string;
   /**
-   * `build`: any build worker. `cuda`: the worker of a GPU that is free, one question at a time on each. `cpu`: any
-   * worker that has CUDA in software.
+   * `build`: any build worker. `cuda`: any worker of a GPU. `cpu`: any worker that has CUDA in software.
    */
   readonly on: Lane;
   readonly params: (place: Place) => Params;
@@ -59,6 +60,7 @@ export interface Answer<Result> {
 /** Python workers that are started when they are needed, replaced when they die, and closed together. */
 export interface WorkerPool {
   readonly builders: number;
+  readonly executorsPerGpu: number;
   /** What the workers that build say they are, or those that execute in software; starts one where none runs yet. */
   hello(signal?: AbortSignal, on?: 'build' | 'cpu'): Promise<Hello>;
   /**
@@ -93,7 +95,7 @@ interface Queue {
 const elsewhere = Symbol('elsewhere');
 
 export function openPool(options: PoolOptions): WorkerPool {
-  const { builders, retryDelaysMs = [1_000, 5_000], limits = {} } = options;
+  const { builders, executorsPerGpu = 1, retryDelaysMs = [1_000, 5_000], limits = {} } = options;
   const closing = new AbortController();
   const seats: Seat[] = [];
   const queues: Partial<Record<Lane, Queue>> = {};
@@ -131,7 +133,9 @@ export function openPool(options: PoolOptions): WorkerPool {
         return numbered(options.cpu.workers, (number) => newSeat(`worker ${number} of device cpu`, lane));
       case 'cuda':
         if (devices.length === 0) throw new KvalError('device-missing', `${about}: this machine has no CUDA device`);
-        return devices.map((device) => newSeat(`worker of ${device.kind}:${device.index}`, lane, device));
+        return numbered(executorsPerGpu, (number) =>
+          devices.map((device) => newSeat(`worker ${number} of ${device.kind}:${device.index}`, lane, device)),
+        ).flat();
     }
   }
 
@@ -241,7 +245,7 @@ export function openPool(options: PoolOptions): WorkerPool {
     };
   }
 
-  return { builders, hello, ask, close: () => (closed ??= end()) };
+  return { builders, executorsPerGpu, hello, ask, close: () => (closed ??= end()) };
 }
 
 function numbered<T>(count: number, make: (number: number) => T): T[] {

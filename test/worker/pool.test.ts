@@ -143,14 +143,21 @@ test('each device has a worker of its own, and one question at a time', async ()
   expect(new Set(answers.map((answer) => answer.device?.index))).toEqual(new Set([0, 1]));
 });
 
+test('several workers of one GPU are asked at the same time', async () => {
+  const pool = open({ command: fixtureCommand('obedient', '1'), executorsPerGpu: 2 });
+  const meeting = testFolder();
+  const answers = await Promise.all(['a', 'b'].map((name) => run(pool, `meets:${name}:${meeting}`)));
+  expect(answers.map((answer) => answer.device?.index)).toEqual([0, 0]);
+});
+
 test('a device that stays lost is taken out and its questions go to the others; the last one stays', async () => {
   const notices: string[] = [];
   const pool = open({ command: fixtureCommand('obedient', '3'), onNotice: (text) => notices.push(text) });
   const first = await Promise.all(Array.from({ length: 6 }, () => run(pool, 'loses:0 loses:2')));
   expect(first.map((answer) => answer.device?.index)).toEqual([1, 1, 1, 1, 1, 1]);
   expect(notices.sort()).toEqual([
-    expect.stringMatching(/worker of cuda:0 is taken out.*device-lost/),
-    expect.stringMatching(/worker of cuda:2 is taken out.*device-lost/),
+    expect.stringMatching(/worker 1 of cuda:0 is taken out.*device-lost/),
+    expect.stringMatching(/worker 1 of cuda:2 is taken out.*device-lost/),
   ]);
   await expect(run(pool, 'loses:1')).rejects.toEqual(error('instrument', /device-lost/));
   expect((await run(pool, 'x')).device?.index).toBe(1);
