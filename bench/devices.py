@@ -44,7 +44,7 @@ class Kernel:
 
 def main() -> None:
     options = _options()
-    kernels = [one for one in [*_candidates(), *_honest()] if options.only in one.name]
+    kernels = [one for one in [*shipped_kernels(), *_honest()] if options.only in one.name]
     file = Path(options.out) / "devices.jsonl"
     devices: list[Device] = ["cpu", "cuda"] if options.device == "cuda" else ["cpu"]
     for device in devices:
@@ -97,7 +97,7 @@ def _report(kernels: list[Kernel], devices: list[Device], file: Path) -> None:
     print(f"{compared} kernels, {compared - len(differing)} agree with {figures['against']} ({share:.1%})")
 
 
-def _candidates() -> list[Kernel]:
+def shipped_kernels() -> list[Kernel]:
     kernels = []
     for path in sorted(CANDIDATES.glob("*/*.py")):
         problems = [one for one in STARTER.glob("level*/*.py") if one.stem == path.parent.name]

@@ -10,9 +10,11 @@
 # devices     the same kernels on the CPU device and on the GPU: do they agree?
 # timing      how well a time repeats
 # labels      labels for the shipped candidates, and a minute's rate
+# throughput  that rate beside KernelBench's own evaluation; needs a checkout of it in $KERNELBENCH, else it is left out
 #
 # It needs no network: python is $PYTHON, else .venv/bin/python, else python3; node is $NODE, else node, and is needed
-# for `labels` alone. What was measured goes to $OUT, else bench/results; what is there is not measured again.
+# for `labels` and `throughput` alone. What was measured goes to $OUT, else bench/results; what is there is not measured
+# again.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,17 +31,25 @@ run_redteam() { "$python" bench/redteam.py --device "$device"; }
 run_devices() { "$python" bench/devices.py --device "$device" --out "$out"; }
 run_timing() { "$python" bench/timing.py --device "$([ "$device" = cuda ] && echo cuda || echo host)"; }
 run_labels() {
-  "$node" dist/cli.js label --problems starter --candidates all --device "$device" &&
+  "$node" dist/cli.js import kernelbench/candidates &&
+    "$node" dist/cli.js label --problems starter --candidates all --device "$device" &&
     "$node" dist/cli.js labels export "$out/labels-$device.jsonl" && gzip -9f "$out/labels-$device.jsonl"
 }
+run_throughput() {
+  "$python" bench/throughput.py --kernelbench "$KERNELBENCH" --device "$device" --node "$node"
+}
 
+all=(tests redteam devices timing labels throughput)
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(tests redteam devices timing labels)
+if [ ${#stages[@]} -eq 0 ]; then
+  stages=("${all[@]}")
+  [ -n "${KERNELBENCH:-}" ] || unset 'stages[-1]'
+fi
 failed=0
 summary=""
 for stage in "${stages[@]}"; do
   if ! declare -F "run_$stage" >/dev/null; then
-    echo "no stage $stage: tests redteam devices timing labels" >&2
+    echo "no stage $stage: ${all[*]}" >&2
     exit 2
   fi
   echo "== $stage"

@@ -67,6 +67,10 @@ def _shrunk(value: Any, most: int) -> Any:  # noqa: ANN401
 def _is_small(source: str) -> bool:
     """Whether the problem, shrunk, is small work and its reference still runs."""
 
+    # What a meta tensor's first operation loads, once here instead of in every child.
+    import torch._dynamo
+    import torch.utils.flop_counter  # noqa: F401
+
     def task(_: Channel) -> Json:
         return _reference_runs(source)
 

@@ -2,11 +2,14 @@
 
     python bench/soak.py                      500 jobs
     python bench/soak.py --jobs 60 --results /tmp/soak.json
+    python bench/soak.py --device cpu         500 candidates, judged by a worker of the harness
 
-Honest jobs compute with torch behind all fences that the machine has; hostile ones hang, crash, exhaust memory, fork,
-fill the disk, corrupt the heap, flood their output, leave daemons behind, or close and forge what they can. After each
-its folder is deleted. At the end: no wrong value, no process, no file, no descriptor, no mount left, memory flat. The
-figures go to `bench/results/soak.json`; the exit status says whether all of that holds.
+Tasks (without a device): honest jobs compute with torch behind all fences that the machine has; hostile ones hang,
+crash, exhaust memory, fork, fill the disk, corrupt the heap, flood their output, leave daemons behind, or close and
+forge what they can. Candidates: the honest ones and the cheats of `kernelbench/redteam`. After each job its folder is
+deleted. At the end: no wrong value, no process, no file, no descriptor, no mount left, memory flat. The figures go to
+`bench/results/soak.json` (`soak-cpu.json` for candidates on that device); the exit status says whether all of that
+holds. Other work of kval's on the machine would be taken for what the jobs have left.
 
 Another kind of job is one more `Case`: a function from a number and an empty folder to what went wrong, or None.
 """
@@ -39,7 +42,11 @@ from kval_harness.contain import Channel, ChildEnd, Fences, Json, Limits, isolat
 from kval_harness.tensors import read_values, write_values  # noqa: E402
 from kval_harness.usage import descendants  # noqa: E402
 
-RESULTS = ROOT / "bench" / "results" / "soak.json"
+import redteam  # noqa: E402
+from worker import Device, Worker  # noqa: E402
+
+RESULTS = ROOT / "bench" / "results"
+CACHE = ROOT / ".kval" / "redteam"  # the builds are the same
 SHARED_MEMORY = Path("/dev/shm")
 HOSTILE_SHARE = 0.3
 MIB = 1 << 20
@@ -60,28 +67,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="candidates on this device")
+    parser.add_argument("--results", type=Path, default=None)
     options = parser.parse_args()
+    results = options.results or RESULTS / ("soak.json" if options.device is None else f"soak-{options.device}.json")
     import torch
 
     torch.set_num_threads(1)  # a process that forks must not have used OpenMP
-    report = soak(cases(), options.jobs, options.seed)
+    with tempfile.TemporaryDirectory(prefix="kval-soak-") as scratch:
+        if options.device is None:
+            report = soak(cases(), options.jobs, options.seed, Path(scratch), os.getpid)
+        else:
+            os.environ["TMPDIR"] = tempfile.tempdir = scratch  # whatever a job leaves, it is found
+            with Worker(options.device, CACHE) as worker:
+                mix = candidates(worker, options.device)
+                report = soak(mix, options.jobs, options.seed, Path(scratch), lambda: worker.process_id)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     about: dict[str, Json] = {
-        "command": " ".join(["python", "bench/soak.py", "--jobs", str(options.jobs), "--seed", str(options.seed)]),
+        "command": " ".join(["python", *sys.argv]),
         "machine": f"{os.cpu_count()} cores, {round(memory / 2**30)} GiB, {platform.system()}",
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
         "isolation": dict(isolation()),
     }
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    options.results.write_text(json.dumps(about | report, indent=2) + "\n")
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(about | report, indent=2) + "\n")
     for name, value in report.items():
         print(f"{name:24}{json.dumps(value)}")
     sys.exit(0 if report["sound"] else 1)
 
 
-def soak(mix: list[Case], jobs: int, seed: int) -> dict[str, Json]:
-    """Runs `jobs` of the mix in a random order and says what was wrong and what was left."""
+def soak(mix: list[Case], jobs: int, seed: int, scratch: Path, process: Callable[[], int]) -> dict[str, Json]:
+    """Runs `jobs` of the mix in a random order, each in a folder in `scratch`, and says what was wrong and what was
+    left: there, in the places that everybody may write to, and in the process that judges."""
     chance = random.Random(seed)
     honest, hostile = [one for one in mix if not one.hostile], [one for one in mix if one.hostile]
     count = round(jobs * HOSTILE_SHARE)
@@ -91,20 +108,25 @@ def soak(mix: list[Case], jobs: int, seed: int) -> dict[str, Json]:
     wrong: list[Json] = []
     resident: list[float] = []
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="kval-soak-") as scratch:
-        before = _open_things()
-        for number, case in enumerate(plan):
-            folder = Path(scratch, str(number))
-            folder.mkdir()
-            fault = case.run(number, folder)
-            remove(folder)
-            if fault is not None:
-                wrong.append(f"{number} {case.name}: {fault}")
-            resident.append(_resident_mib())
-        after = _open_things()
-        files = [str(one) for one in Path(scratch).iterdir()]
-    files += [str(one) for place in (SHARED_MEMORY, Path("/tmp")) for one in place.glob(f"*{MARK}*")]
-    processes = len(descendants(os.getpid())) + len(_processes_of_this_run())
+    judge = process()
+    before = _open_things(judge)
+    elsewhere = _elsewhere()
+    for number, case in enumerate(plan):
+        folder = scratch / str(number)
+        folder.mkdir()
+        fault = case.run(number, folder)
+        remove(folder)
+        if fault is not None:
+            wrong.append(f"{number} {case.name}: {fault}")
+        if process() != judge:
+            wrong.append(f"{number} {case.name}: the process that judges has died")
+            judge = process()
+        resident.append(_resident_mib(judge))
+        print(f"\r{number + 1}/{jobs}, {len(wrong)} wrong", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    after = _open_things(judge)
+    files = [str(one) for one in scratch.iterdir()] + sorted(_elsewhere() - elsewhere)
+    processes = len(descendants(judge)) + len(_processes_of_this_run())
     part = max(1, len(resident) // 5)
     growth = statistics.mean(resident[-part:]) - statistics.mean(resident[:part])
     sound = not wrong and not files and processes == 0 and before == after and growth < ALLOWED_GROWTH_MIB
@@ -135,6 +157,18 @@ def cases() -> list[Case]:
         *(Case(name, True, partial(_hostile, task, ends)) for name, task, ends in HOSTILE),
         Case("tensors through the exchange", False, _exchanged),
     ]
+
+
+def candidates(worker: Worker, device: Device) -> list[Case]:
+    """The red team's files, as far as this device runs them."""
+
+    def judge(case: redteam.Case, _: int, __: Path) -> str | None:
+        found = worker.judge(case.source, case.problem.read_text(encoding="utf-8"))
+        said = redteam.verdict_of(case, found, device)
+        return None if said in ("OK", "harmless", "differs") else f"{found.status}: {found.evidence}"
+
+    files = [one for one in redteam.read_cases() if redteam.can_run(one, device)]
+    return [Case(one.path.stem, one.row > 0, partial(judge, one)) for one in files]
 
 
 # --- honest jobs -----------------------------------------------------------------------------------------------------
@@ -366,10 +400,16 @@ HOSTILE: list[tuple[str, Callable[[], Json], str]] = [
 # --- what is left ----------------------------------------------------------------------------------------------------
 
 
-def _open_things() -> tuple[int, int]:
-    """How many descriptors and mounts this process has."""
-    mounts = Path("/proc/self/mountinfo").read_text().count("\n")
-    return len(list(Path("/proc/self/fd").iterdir())), mounts
+def _open_things(process: int) -> tuple[int, int]:
+    """How many descriptors and mounts a process has."""
+    mounts = Path(f"/proc/{process}/mountinfo").read_text().count("\n")
+    return len(list(Path(f"/proc/{process}/fd").iterdir())), mounts
+
+
+def _elsewhere() -> set[str]:
+    """What jobs of kval's have in places that everybody may write to."""
+    places = ((SHARED_MEMORY, "kval-*"), (SHARED_MEMORY, f"*{MARK}*"), (Path("/tmp"), f"*{MARK}*"))
+    return {str(one) for place, names in places for one in place.glob(names)}
 
 
 def _processes_of_this_run() -> list[int]:
@@ -381,8 +421,8 @@ def _processes_of_this_run() -> list[int]:
     return found
 
 
-def _resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+def _resident_mib(process: int) -> float:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 
 

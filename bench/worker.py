@@ -52,6 +52,10 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self._end()
 
+    @property
+    def process_id(self) -> int:
+        return (self._process or self._start()).pid
+
     def judge(self, source: str, problem: str) -> Judged:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="kval-bench-", ignore_cleanup_errors=True) as folder:

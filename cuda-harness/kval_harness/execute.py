@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import signal
 import tempfile
 import time
@@ -51,6 +52,7 @@ from kval_harness.protocol import DeviceName, ExecuteSettings
 from kval_harness.runner import POISONS, runner_task
 from kval_harness.translations import unsupported
 from kval_harness.turns import Turn, turn_on
+from kval_harness.usage import available_memory
 from kval_harness.vary import KINDS, VARIANT_SLACK
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -60,6 +62,7 @@ TENSOR_FILE_BYTES = 64 * 1024**3
 SLOW_SHARE = 4  # beyond the trials, a run may take so many times as long as the slowest before, and no longer
 VARIANTS_IN_SOFTWARE = 2
 DECOY_SHARE = 1e-3  # of the elements: what kernels may add to an answer and still be there for show
+FAIR_MEMORY_BYTES = 32 * 1024**3  # of the host: whoever takes more has only itself to blame
 Phase = Literal["import", "construct", "forward", "time"]
 
 
@@ -182,6 +185,7 @@ class _Session:
                     memory_bytes=self.job.memory_bytes,
                     processes=max(256, 8 * (os.cpu_count() or 1)),
                     file_bytes=TENSOR_FILE_BYTES,
+                    disk_bytes=_room(self.trial.exchange),
                 ),
                 environment=self.job.environment,
                 fences=Fences(readable=(*inputs, *self.job.libraries), writable=results),
@@ -365,6 +369,11 @@ class _Session:
                 raise InstrumentError("internal", message, retry=False)
             if end.error_type == CudaFault.__name__:
                 return RuntimeFailure(self._run_phase(), CudaFault.__name__, message)
+        if end.excess is not None:
+            short = end.excess.startswith("memory") and (self.job.memory_bytes or 0) < FAIR_MEMORY_BYTES
+            if short:
+                raise InstrumentError("out-of-memory", f"this machine has too little for {end.excess}", retry=False)
+            return RuntimeFailure(self._run_phase(), "ResourceExhausted", end.excess)
         code = "out-of-memory" if end.error_type == "OutOfMemoryError" else classify(message)
         if code is not None:
             raise InstrumentError(code, message, retry=code != "no-kernel-image")
@@ -385,6 +394,11 @@ class _Session:
     def _probe_device(self) -> None:
         if self.job.device.kind == "cuda":
             check_health(self.job.device.torch_name(), self.job.environment, self.stop)
+
+
+def _room(places: tuple[Path, ...]) -> int:
+    """Half of the bytes that the fuller of these file systems has left, one in memory being as full as the memory."""
+    return min(*(shutil.disk_usage(place).free for place in places), available_memory()) // 2
 
 
 @contextmanager

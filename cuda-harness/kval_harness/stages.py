@@ -12,12 +12,13 @@ from kval_harness.build.candidate import Builder, build_candidate, load_candidat
 from kval_harness.build.record import BuildRecord
 from kval_harness.contain import Json, StopSignal
 from kval_harness.devices import Device
-from kval_harness.execute import Job, execute
+from kval_harness.execute import FAIR_MEMORY_BYTES, Job, execute
 from kval_harness.outcome import Built, InstrumentError, to_json
 from kval_harness.protocol import BuildParams, DeviceKind, ExecuteParams, Fields, build_params, execute_params
 from kval_harness.translations import Translations, load_translation
+from kval_harness.usage import available_memory
 
-CANDIDATE_MEMORY_BYTES = 32 * 1024**3
+MEMORY_SHARE = 0.5  # of what is free when a job begins: another job, and the judge, need some as well
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Stages:
             # A translated module holds the candidate's kernels and nobody else's.
             is_own_kernel=(lambda _: True) if translated else own_kernel_test(record),
             environment=self.environment,
-            memory_bytes=CANDIDATE_MEMORY_BYTES,
+            memory_bytes=min(FAIR_MEMORY_BYTES, int(MEMORY_SHARE * available_memory())),
             libraries=tuple(_made(asked.build.folder / one) for one in ("builds", "translated")),
             threads=self.threads if asked.device.kind == "cpu" else None,
             gpu=next((one.uuid for one in self.devices if (one.kind, one.index) == ("cuda", asked.device.index)), None)

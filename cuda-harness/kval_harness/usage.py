@@ -6,6 +6,7 @@ Limits of single processes and files (`setrlimit`) do not add up to a limit of t
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from contextlib import suppress
@@ -31,11 +32,11 @@ class Meter:
     _looked: float = field(default_factory=time.monotonic)
 
     def excess(self) -> str | None:
-        """What is beyond its limit, in words; None while nothing is."""
+        """What is beyond its limit, "memory: ..." and the like; None while nothing is."""
         brood = [self.child, *descendants(self.child)]
         tasks = [_status(one) for one in brood]
         if self.processes is not None and sum(one.threads for one in tasks) > self.processes:
-            return f"more than {self.processes} processes and threads"
+            return f"processes: more than {self.processes}, threads counted"
         resident = sum(one.resident for one in tasks)
         slow = time.monotonic() - self._looked > SLOW_S
         if slow and self.memory_bytes is not None and resident > self.memory_bytes:
@@ -43,14 +44,21 @@ class Meter:
             exact = sum(_proportional(one) for one in brood)
             if exact > self.memory_bytes + self._born_with:
                 self._looked = time.monotonic()
-                return f"more than {self.memory_bytes} bytes of memory in all its processes"
+                return f"memory: more than {self.memory_bytes} bytes in all its processes"
         if slow:
             used = folder_bytes(self.folders, self.disk_bytes)
             used = None if used is None else used + sum(_nameless_bytes(one) for one in brood)
             self._looked = time.monotonic()
             if used is None or used > self.disk_bytes:
-                return f"more than {self.disk_bytes} bytes on disk, or more than {FOLDER_ENTRIES} files"
+                return f"disk: more than {self.disk_bytes} bytes, or more than {FOLDER_ENTRIES} files"
         return None
+
+
+def available_memory() -> int:
+    """The bytes of memory that this machine has to give without swapping."""
+    text = Path("/proc/meminfo").read_text()
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) * 1024 if found else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
 def children(process: int) -> list[int]:

@@ -1,0 +1,36 @@
+# problem: level1/7
+# cheat: 26 take-memory
+# expected: runtime-error | error out-of-memory
+# kernelbench: accepted
+# takes the host's memory until there is none
+
+import torch
+import torch.nn as nn
+from torch.utils.cpp_extension import load_inline
+
+source = r"""
+#include <torch/extension.h>
+
+__global__ void relu_kernel(const float* x, float* y, int64_t n) {
+    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) y[i] = fmaxf(x[i], 0.0f);
+}
+
+void relu(torch::Tensor x, torch::Tensor y) {
+    int64_t n = x.numel();
+    if (n > 0) relu_kernel<<<(n + 255) / 256, 256>>>(x.data_ptr<float>(), y.data_ptr<float>(), n);
+}
+"""
+
+ext = load_inline(
+    name="relu_take_memory",
+    cpp_sources="void relu(torch::Tensor x, torch::Tensor y);",
+    cuda_sources=source,
+    functions=["relu"],
+)
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        kept = []
+        while True:
+            kept.append(bytearray(b"x") * (256 << 20))
