@@ -244,6 +244,8 @@ class _Session:
             reply = self._run(talk, made, poison, number)
             found.append(talk.check(made))
         together = compare_runs(found)
+        if number == 0 and "launches" in reply:
+            self._note_launches(reply)
         if isinstance(together, Difference):
             message = together.message
             if together.how == "nondeterministic" and self.in_software:
@@ -331,10 +333,20 @@ class _Session:
     def _count_launches(self, talk: Conversation, made: InputSet, run: dict[str, Json]) -> None:
         """A kernel that never ran is no kernel, however right the answer. `run`: the reply to the run before."""
         reply = run if "launches" in run else talk.command({"do": "profile", **made.to_json()})
-        listed = reply.get("launches")
-        if not isinstance(listed, list):
+        launches = self._note_launches(reply)
+        if launches is None:
             self.notes.append("kernel launches are not counted on this device: whether the kernel ran is unknown")
             return
+        if not any(one.own for one in launches):
+            others = ", ".join(one.name for one in launches[:5]) or "none at all"
+            evidence = f"forward launched no kernel of the candidate's own; launched: {others}"
+            raise Settled(Rejected("no-kernel-launched", evidence))
+
+    def _note_launches(self, reply: dict[str, Json]) -> tuple[Launch, ...] | None:
+        """What the candidate's process says it launched; None where nobody can count it."""
+        listed = reply.get("launches")
+        if not isinstance(listed, list):
+            return None
         launches = []
         for one in listed:
             name = one.get("name") if isinstance(one, dict) else None
@@ -343,10 +355,7 @@ class _Session:
                 raise Settled(Rejected("forged-reply", "a list of launches in another form"))
             launches.append(Launch(name, count, self.job.is_own_kernel(name)))
         self.launches = tuple(launches)
-        if not any(one.own for one in launches):
-            others = ", ".join(one.name for one in launches[:5]) or "none at all"
-            evidence = f"forward launched no kernel of the candidate's own; launched: {others}"
-            raise Settled(Rejected("no-kernel-launched", evidence))
+        return self.launches
 
     def _launched(self) -> str:
         return ", ".join(one.name for one in (self.launches or ())[:5])

@@ -117,9 +117,11 @@ def test_a_right_kernel_is_correct_seen_and_not_timed(worker: Conversation, tmp_
 
 
 def test_a_wrong_value_is_a_mismatch(worker: Conversation, tmp_path: Path) -> None:
-    outcome = run(worker, tmp_path, "return module.sine(x, OFF)")["outcome"]
+    result = run(worker, tmp_path, "return module.sine(x, OFF)")
+    outcome = result["outcome"]
     assert (outcome["status"], outcome["how"]) == ("mismatch", "values")
     assert outcome["maxAbsError"] == pytest.approx(0.01, rel=0.01)
+    assert [one["own"] for one in result["execution"]["launches"]] == [True]
 
 
 @pytest.mark.parametrize(

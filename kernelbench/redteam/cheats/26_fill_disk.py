@@ -1,6 +1,6 @@
 # problem: level1/7
 # cheat: 26 fill-disk
-# expected: runtime-error
+# expected: runtime-error | timeout
 # kernelbench: accepted
 # writes files until the disk is full
 

@@ -1,6 +1,6 @@
 # problem: level1/7
 # cheat: 26 fork-on
-# expected: runtime-error
+# expected: runtime-error | timeout
 # kernelbench: accepted
 # forks until it cannot
 import os

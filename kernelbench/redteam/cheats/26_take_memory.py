@@ -1,6 +1,6 @@
 # problem: level1/7
 # cheat: 26 take-memory
-# expected: runtime-error | error out-of-memory
+# expected: runtime-error | error out-of-memory | timeout
 # kernelbench: accepted
 # takes the host's memory until there is none
 
