@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Candidate, type Job, makeCandidate, type Settings } from './candidate.js';
@@ -17,9 +17,9 @@ import { readSource } from './import/source-file.js';
 import { type CollectProgress, type CollectReport, collect } from './labels/collect.js';
 import { type CandidateWords, selectCandidates, selectProblems } from './labels/select.js';
 import { LabelStore } from './labels/store.js';
-import type { ModelCard } from './model-card.js';
+import { type ModelCard, modelCardSchema } from './model-card.js';
 import type { Problem } from './problem.js';
-import { describeMachine } from './report/environment.js';
+import { thisMachine } from './report/environment.js';
 import { judgeHeldOut } from './report/held-out.js';
 import { renderHtml } from './report/render-html.js';
 import { renderMarkdown } from './report/render-markdown.js';
@@ -249,7 +249,12 @@ export class Kval {
   }): Promise<{ report: Report; files: { json: string; markdown: string; html: string } }> {
     const store = await this.store();
     const dataset = await readDataset(options.dataset, options.signal);
-    const simulators = await Promise.all(options.models.map((model) => this.simulated(model)));
+    const simulators = await Promise.all(
+      options.models.map(async (model) => ({
+        validator: await this.simulated(model),
+        trainedOn: await trainingSetOf(model),
+      })),
+    );
     const durations = new Map<string, number>();
     for (const label of store.iterate()) {
       durations.set(`${label.candidate.hash} ${label.problem.id}`, label.measured.provenance.durationMs);
@@ -267,7 +272,7 @@ export class Kval {
         ...heldOut,
         generatedBy: {
           kval: this.version,
-          machine: describeMachine(null),
+          machine: thisMachine(null),
           commands: [...options.commands],
           at: new Date().toISOString(),
         },
@@ -275,7 +280,7 @@ export class Kval {
       });
       return { report, files: await writeReport(report, options.outFolder) };
     } finally {
-      await Promise.all(simulators.map((simulator) => simulator.close()));
+      await Promise.all(simulators.map(({ validator }) => validator.close()));
     }
   }
 
@@ -345,6 +350,12 @@ function referenceRuntimes(store: LabelStore): Map<string, number> {
     if (timing !== null) known.set(`${problem.id} ${problem.sourceHash}`, timing.referenceMs.median);
   }
   return known;
+}
+
+/** The data set that a model's card names; null where it has no card. */
+async function trainingSetOf(folder: string): Promise<string | null> {
+  const text = await readFile(join(folder, 'metrics.json'), 'utf8').catch(() => null);
+  return text === null ? null : (modelCardSchema.safeParse(JSON.parse(text)).data?.dataset.id ?? null);
 }
 
 const packageSchema = z.object({ version: z.string() });

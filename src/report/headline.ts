@@ -15,7 +15,7 @@ export function headlineOf(report: Parts): string[] {
   const problems = formatCounted(counts.problems, 'problem');
   return [
     `The simulator "${first}"${beside} judged ${kernels} of ${problems}; its verdicts are compared with labels ${describeLabels(report.labels)}.`,
-    describeSplit(report.split.kind),
+    describeSplit(report),
     verdictSentence(report.compiled, first),
     verdictSentence(report.correct, first),
     runtimeSentence(report, first),
@@ -30,12 +30,26 @@ export function describeLabels(labels: string): string {
   return `described as: ${labels}`;
 }
 
-export function describeSplit(kind: Report['split']['kind']): string {
+/** What the split is worth: a simulator that learned from another data set may have seen these very kernels. */
+export function describeSplit({ split, simulators }: Pick<Report, 'split' | 'simulators'>): string {
+  const strangers = simulators.filter(({ trainedOn }) => !fromSplit(trainedOn, split.datasetHash)).map(({ id }) => id);
+  const warning = `${strangers.join(', ')} learned from another data set, so nobody knows whether ${strangers.length === 1 ? 'it' : 'they'} saw these kernels or these problems there; the figures may flatter.`;
+  if (strangers.length === simulators.length) return warning;
+  return strangers.length === 0 ? splitSentence(split.kind) : `${splitSentence(split.kind)} But ${warning}`;
+}
+
+/** Model cards and reports may shorten the hash of a data set. */
+function fromSplit(trainedOn: string | null, datasetHash: string | null): boolean {
+  if (trainedOn === null || datasetHash === null || trainedOn === '') return false;
+  return datasetHash.startsWith(trainedOn) || trainedOn.startsWith(datasetHash);
+}
+
+function splitSentence(kind: Report['split']['kind']): string {
   switch (kind) {
     case 'problem':
-      return 'Split by problem: the simulator was trained on none of these problems.';
+      return 'Split by problem: no problem here was in the training split.';
     case 'generator':
-      return 'Split by generator: the simulator was trained on no kernel of these generators.';
+      return 'Split by generator: no kernel of these generators was in the training split.';
     case 'random':
       return 'Random split: kernels of the same problems and generators stand on both sides, the easiest of the three splits.';
   }

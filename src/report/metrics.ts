@@ -198,33 +198,6 @@ export function expectedCalibrationErrorOf(bins: readonly ReliabilityBin[]): num
   return ratio(off, total);
 }
 
-export interface CoveragePoint {
-  readonly confidence: number;
-  /** Share of kernels whose confidence is at least that, and the accuracy among them. */
-  readonly coverage: number;
-  readonly accuracy: number;
-}
-
-/** How right the answers are when only the more confident are taken: from the most confident few to everybody. */
-export function coverageCurveOf(judged: readonly Judged[], limit = 120): readonly CoveragePoint[] {
-  const sorted = judged
-    .map(({ truth, probability }) => ({
-      confidence: Math.max(probability, 1 - probability),
-      right: probability >= threshold === truth,
-    }))
-    .sort((a, b) => b.confidence - a.confidence);
-  let right = 0;
-  const points: CoveragePoint[] = [];
-  sorted.forEach((answer, index) => {
-    right += answer.right ? 1 : 0;
-    if (sorted[index + 1]?.confidence === answer.confidence) return;
-    const taken = index + 1;
-    points.push({ confidence: answer.confidence, coverage: taken / sorted.length, accuracy: right / taken });
-  });
-  const stride = Math.ceil(points.length / limit);
-  return points.filter((_, index) => index === points.length - 1 || index % stride === 0);
-}
-
 /**
  * Kendall's tau-b of two equally long rows of numbers: 1 the same order, -1 the reverse, ties accounted for.
  * Null when either row is constant or shorter than two.

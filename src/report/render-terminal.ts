@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import CliTable from 'cli-table3';
+import { describeMachine } from './environment.js';
 import {
   formatCount,
   formatCounted,
@@ -10,8 +11,8 @@ import {
   formatShare,
   none,
 } from './figures.js';
+import { paper, paperCaveat } from './paper.js';
 import type { Report, VerdictRow, VerdictSection } from './report-schema.js';
-import { describeMachine, paper, paperCaveat } from './tables.js';
 
 const width = 100;
 

@@ -28,6 +28,14 @@ const scoresSchema = z.object({
 });
 export type Scores = z.infer<typeof scoresSchema>;
 
+const frontierPointSchema = z.object({
+  threshold: z.number(),
+  realCalls: z.number(),
+  disagreement: z.number(),
+  taken: z.int(),
+  wrong: z.int(),
+});
+
 const verdictRowSchema = z.object({
   kind: z.enum(['simulator', 'baseline']),
   id: z.string(),
@@ -47,11 +55,14 @@ const verdictRowSchema = z.object({
     }),
   ),
   roc: z.array(z.object({ falsePositiveRate: z.number(), truePositiveRate: z.number() })),
-  coverage: z.array(z.object({ confidence: z.number(), coverage: z.number(), accuracy: z.number() })),
+  /** What a hybrid would do, threshold by threshold; thinned for drawing. */
+  frontier: z.array(frontierPointSchema),
+  /** The fewest real calls that keep the wrong final verdicts at or below a share; null where every kernel needs one. */
+  operating: z.array(z.object({ wrongAtMost: z.number(), point: frontierPointSchema.nullable() })),
 });
 export type VerdictRow = z.infer<typeof verdictRowSchema>;
 
-export const dimensions = ['level', 'family', 'generator', 'length'] as const;
+export const dimensions = ['level', 'family', 'generator', 'mutation', 'length'] as const;
 export type Dimension = (typeof dimensions)[number];
 
 const groupSchema = z.object({
@@ -59,14 +70,19 @@ const groupSchema = z.object({
   n: z.int(),
   problems: z.int(),
   positives: z.int(),
+  /** Accuracy of the problem prior in this group. */
+  priorAccuracy: z.number().nullable(),
   rows: z.array(
     z.object({
       simulator: z.string(),
       n: z.int(),
       accuracy: estimateSchema.nullable(),
+      precision: z.number().nullable(),
+      recall: z.number().nullable(),
       f1: z.number().nullable(),
       balancedAccuracy: z.number().nullable(),
       auc: z.number().nullable(),
+      brier: z.number().nullable(),
     }),
   ),
 });
@@ -147,20 +163,6 @@ const timeSectionSchema = z.object({
 });
 export type TimeSection = z.infer<typeof timeSectionSchema>;
 
-const escalationSchema = z.object({
-  simulator: z.string(),
-  rows: z.array(
-    z.object({
-      confidence: z.number(),
-      answered: z.number(),
-      n: z.int(),
-      compiled: estimateSchema.nullable(),
-      correct: estimateSchema.nullable(),
-    }),
-  ),
-});
-export type Escalation = z.infer<typeof escalationSchema>;
-
 const worstErrorSchema = z.object({
   simulator: z.string(),
   target: z.enum(['compiled', 'correct', 'runtime']),
@@ -200,7 +202,6 @@ export const reportSchema = z.object({
   correct: verdictSectionSchema,
   runtime: runtimeSectionSchema,
   time: timeSectionSchema,
-  escalation: z.array(escalationSchema),
   worst: z.array(worstErrorSchema),
   generatedBy: generatedBySchema,
   notes: z.array(z.string()),

@@ -1,9 +1,8 @@
 import { formatFactor, formatMs, formatPercent } from './figures.js';
-import type { ReportCase, ReportInput } from './input.js';
+import { predictionOf, type ReportCase, type ReportInput } from './input.js';
 import { threshold } from './metrics.js';
 import type { WorstError } from './report-schema.js';
 import { factorOf } from './runtime-section.js';
-import { predictionOf } from './verdict-section.js';
 
 /** The most confident of the wrong answers, a few for each simulator and target, so that a person can look at them. */
 export function worstErrors(input: ReportInput, each = 6): WorstError[] {

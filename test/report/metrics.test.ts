@@ -4,7 +4,6 @@ import {
   balancedAccuracyOf,
   brierOf,
   confusionOf,
-  coverageCurveOf,
   expectedCalibrationErrorOf,
   f1Of,
   type Judged,
@@ -73,12 +72,6 @@ describe('figures computed by hand', () => {
     expect(bins[4]?.observed).toBeNull();
     const expected = (3 * (2.86 / 3 - 2 / 3) + 1 * 0.05) / 4;
     expect(expectedCalibrationErrorOf(bins)).toBeCloseTo(expected, 12);
-  });
-
-  it('takes the most confident first', () => {
-    const curve = coverageCurveOf(of([true, 0.95], [false, 0.1], [true, 0.3], [false, 0.6]));
-    expect(curve.map(({ coverage }) => coverage)).toEqual([0.25, 0.5, 0.75, 1]);
-    expect(curve.map(({ accuracy }) => accuracy)).toEqual([1, 1, 2 / 3, 0.5]);
   });
 
   it('ranks with ties', () => {
