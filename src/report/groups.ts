@@ -1,16 +1,8 @@
 import { predictionOf, type ReportCase, type ReportInput } from './input.js';
 import { share } from './intervals.js';
 import { judge, type Known, type Target } from './judged.js';
-import {
-  accuracyOf,
-  balancedAccuracyOf,
-  brierOf,
-  confusionOf,
-  f1Of,
-  precisionOf,
-  recallOf,
-  rocAucOf,
-} from './metrics.js';
+import { lossesOf } from './losses.js';
+import { accuracyOf, balancedAccuracyOf, confusionOf, f1Of, precisionOf, recallOf, rocAucOf } from './metrics.js';
 import type { Dimension, Group } from './report-schema.js';
 
 /** The same figures for parts of the kernels: where a simulator is good, and where it is not. */
@@ -58,7 +50,7 @@ function groupOf(name: string, members: readonly Known[], input: ReportInput, ta
         f1: f1Of(c),
         balancedAccuracy: balancedAccuracyOf(c),
         auc: rocAucOf(judged),
-        brier: brierOf(judged),
+        brier: lossesOf(judged).brier,
       };
     }),
   };

@@ -35,8 +35,7 @@ export async function judgeHeldOut(options: {
     const predictions: ReportCase['predictions'] = [];
     for (const { validator, trainedOn } of options.simulators) {
       const said = await validator.validate(job, signal === undefined ? {} : { signal });
-      // Short, for tables and plots; the report gives engine, model and calibration in full once.
-      const id = `${said.simulator.engine} ${said.simulator.model.slice(0, 6)}`;
+      const id = simulatorName(said);
       simulators.set(id, { id, ...said.simulator, trainedOn });
       predictions.push({
         simulator: id,
@@ -66,6 +65,7 @@ export async function judgeHeldOut(options: {
       },
       prior: priors.of(row.problem),
       predictions,
+      diagnostics: row.label.diagnostics,
       source: job.candidate.source,
     });
     options.onProgress?.(cases.length, splits.test.rows);
@@ -84,6 +84,11 @@ export async function judgeHeldOut(options: {
     cases,
     majority: priors.majority,
   };
+}
+
+/** Short, for tables and plots; a report gives engine, model and calibration in full once. */
+export function simulatorName({ simulator }: Predicted): string {
+  return `${simulator.engine} ${simulator.model.slice(0, 6)}`;
 }
 
 /** The job that a row of a data set is about. */

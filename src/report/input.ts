@@ -39,6 +39,8 @@ const reportCaseSchema = z.object({
   /** What the training split says of this problem (or of its level, where it does not know the problem). */
   prior: z.object({ compiled: probability.nullable(), correct: probability.nullable() }),
   predictions: z.array(predictionSchema),
+  /** What compilers and rules said of it. */
+  diagnostics: z.array(z.string()).optional(),
   /** The kernel's text, for those that turn out to be the worst errors. */
   source: z.string().optional(),
 });

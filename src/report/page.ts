@@ -77,10 +77,13 @@ export function table({ title, columns, rows, notes }: Table): string {
   const head = columns.map(
     ({ name }, index) => `<th scope="col"${align(index)}>${name === '' ? '<span></span>' : escapeMarkup(name)}</th>`,
   );
+  let named = '';
   const body = rows.map(({ kind, cells }) => {
+    const again = cells[0] === '' ? `<span class="unseen">${escapeMarkup(named)}</span>` : '';
+    named = cells[0] || named;
     const drawn = cells.map((cell, index) =>
       index === 0
-        ? `<th scope="row"${align(0)}>${escapeMarkup(cell)}</th>`
+        ? `<th scope="row"${align(0)}>${escapeMarkup(cell)}${again}</th>`
         : `<td${align(index)}>${withInterval(cell)}</td>`,
     );
     return `<tr class="${kind}">${drawn.join('')}</tr>`;

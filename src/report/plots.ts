@@ -44,7 +44,9 @@ export function reliabilityPlot(rows: readonly Numbered<VerdictRow>[], target: s
       return `<rect class="bar s${series % 6}" x="${px(left)}" y="${px(counts.bottom - height)}" width="${px(slot)}" height="${px(height)}"><title>${formatCount(n)} kernels</title></rect>${count}`;
     }),
   );
-  const said = rows.map(({ name, scores }) => `${name} ${formatNumber(scores?.expectedCalibrationError)}`).join(', ');
+  const said = rows
+    .map(({ name, scores }) => `${name} ${formatNumber(scores?.expectedCalibrationError?.value)}`)
+    .join(', ');
   return svg(box, `Reliability of the probability of ${target}. Expected calibration error: ${said}.`, [
     axisLeft(box, percentTicks(y), `really ${target}, %`),
     axisBottom(box, percentTicks(x, false), ''),
@@ -172,7 +174,7 @@ export function outcomePlot(outcomes: Report['counts']['outcomes']): string {
     width: 360,
     height: outcomes.length * step + 8,
     left: 112,
-    right: 300,
+    right: 270,
     top: 4,
     bottom: outcomes.length * step + 4,
   };
@@ -182,7 +184,7 @@ export function outcomePlot(outcomes: Report['counts']['outcomes']): string {
   const bars = outcomes.map(({ status, n }, index) => {
     const y = box.top + index * step;
     const width = Math.max(1, x(n));
-    return `${label(box.left - 8, y + 17, status, 'end')}<rect class="bar s0" x="${box.left}" y="${y + 4}" width="${px(width)}" height="${step - 8}"/>${label(box.left + width + 6, y + 17, formatCount(n), 'start', 'value')}`;
+    return `${label(box.left - 8, y + 17, status, 'end')}<rect class="bar s0" x="${box.left}" y="${y + 4}" width="${px(width)}" height="${step - 8}"/>${label(box.left + width + 6, y + 17, `${formatCount(n)} (${formatPercent(n / total, '%')})`, 'start', 'value')}`;
   });
   const said = outcomes.map(({ status, n }) => `${status} ${n}`).join(', ');
   return svg(box, `Outcomes of ${total} kernels: ${said}.`, bars);

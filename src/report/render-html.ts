@@ -176,19 +176,19 @@ function confidencePlots(section: VerdictSection, rows: readonly Numbered<Verdic
 
 function timeSection(report: Report): string {
   const { time } = report;
-  const any = time.real !== null || time.simulators.some(({ duration }) => duration !== null);
-  const drawn = any
-    ? `<div class="plots">${plot('Time of a verdict', timePlot(time), 'The mark is the median, the line reaches to the 90% quantile; the scale is logarithmic.')}</div>`
-    : '';
+  const timed = [time.real, ...time.simulators.map(({ duration }) => duration)].filter((duration) => duration !== null);
+  const drawn =
+    timed.length > 1
+      ? `<div class="plots">${plot('Time of a verdict', timePlot(time), 'The mark is the median, the line reaches to the 90% quantile; the scale is logarithmic.')}</div>`
+      : '';
   return `${table(times.timeTable(report))}${drawn}`;
 }
 
-function kernelsSection(report: Report): string {
-  const { counts } = report;
+function kernelsSection({ counts }: Report): string {
   if (counts.kernels === 0) return absence('The test split holds no kernel.');
   const fidelities = counts.fidelities.map(({ fidelity, n }) => `${formatCount(n)} ${fidelity}`).join(', ');
   const spoken = `${formatCounted(counts.kernels, 'kernel')} of ${formatCounted(counts.problems, 'problem')} by ${formatCounted(counts.generators, 'generator')}; labels: ${fidelities}; ${formatCount(counts.timed)} timed.`;
-  return `<p>${escapeMarkup(spoken)}</p><div class="plots">${plot('What really happened', outcomePlot(counts.outcomes), '')}</div>${table(tables.outcomeTable(report))}`;
+  return `<p>${escapeMarkup(spoken)}</p><div class="plots">${plot('What really happened', outcomePlot(counts.outcomes), '')}</div>`;
 }
 
 function worstSection({ worst, simulators }: Report): string {
@@ -217,7 +217,10 @@ function worstError(one: Report['worst'][number]): string {
     excerpt === null
       ? ''
       : `<pre tabindex="0" aria-label="Kernel ${escapeMarkup(one.candidateHash.slice(0, 12))}"><code>${escapeMarkup(excerpt.text)}</code></pre>`;
-  return `<details>${head}<div class="inside"><p class="note">Kernel <code>${escapeMarkup(one.candidateHash.slice(0, 16))}</code>. ${where}</p>${code}</div></details>`;
+  const said = one.diagnostics
+    .map((message) => `<p class="note">said of it: <code>${escapeMarkup(message)}</code></p>`)
+    .join('');
+  return `<details>${head}<div class="inside"><p class="note">Kernel <code>${escapeMarkup(one.candidateHash.slice(0, 16))}</code>. ${where}</p>${said}${code}</div></details>`;
 }
 
 function madeSection({ split, labels, simulators, generatedBy, notes }: Report): string {

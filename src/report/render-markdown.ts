@@ -1,6 +1,7 @@
 import { describeMachine } from './environment.js';
 import { formatCount } from './figures.js';
 import { describeLabels, describeSplit } from './headline.js';
+import { inline, table } from './markdown.js';
 import type { Report, VerdictSection } from './report-schema.js';
 import * as tables from './tables.js';
 import * as times from './time-tables.js';
@@ -42,18 +43,6 @@ function verdictParts(heading: string, section: VerdictSection): string[] {
   ];
 }
 
-function table({ title, columns, rows, notes }: tables.Table): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map(inline).join(' | ')} |`;
-  return [
-    `**${inline(title)}**`,
-    '',
-    line(columns.map(({ name }) => name)),
-    `|${columns.map(({ numeric }) => (numeric ? '---:' : '---')).join('|')}|`,
-    ...rows.map(({ cells }) => line(cells)),
-    ...notes.flatMap((note) => ['', inline(note)]),
-  ].join('\n');
-}
-
 function worstPart({ worst }: Report): string[] {
   if (worst.length === 0) return [];
   const columns = ['simulator', 'problem', 'generator', 'truth', 'prediction', 'kernel'].map((name) => ({
@@ -85,9 +74,4 @@ function provenance({ split, labels, simulators, generatedBy, notes }: Report): 
     ...notes.map((note) => `- ${inline(note)}`),
     `- Intervals by resampling problems: 1,000 resamples (${formatCount(400)} for runtimes), seed ${split.seed}.`,
   ].join('\n');
-}
-
-/** Text that means nothing to Markdown but itself. */
-function inline(text: string): string {
-  return text.replace(/[\\`*_{}[\]<>#|~]/g, (sign) => `\\${sign}`).replace(/\s*\n\s*/g, ' ');
 }

@@ -12,7 +12,7 @@ const scoresSchema = z.object({
     falseNegatives: z.int(),
     trueNegatives: z.int(),
   }),
-  /** Shares carry Wilson's interval; f1, balanced accuracy, AUC and gains one bootstrapped over problems. */
+  /** Shares carry Wilson's interval, everything else one bootstrapped over problems. */
   accuracy: estimateSchema,
   precision: estimateSchema.nullable(),
   recall: estimateSchema.nullable(),
@@ -20,9 +20,9 @@ const scoresSchema = z.object({
   balancedAccuracy: estimateSchema.nullable(),
   auc: estimateSchema.nullable(),
   /** Null for a baseline that gives no probability. */
-  brier: z.number().nullable(),
-  logLoss: z.number().nullable(),
-  expectedCalibrationError: z.number().nullable(),
+  brier: estimateSchema.nullable(),
+  logLoss: estimateSchema.nullable(),
+  expectedCalibrationError: estimateSchema.nullable(),
   /** Accuracy minus that of the majority guess on the same kernels. */
   overMajority: estimateSchema.nullable(),
 });
@@ -175,6 +175,8 @@ const worstErrorSchema = z.object({
   prediction: z.string(),
   /** How wrong: the probability given to the wrong answer, or the factor between the runtimes. */
   wrongness: z.number(),
+  /** What compilers and rules said of it, the first of it. */
+  diagnostics: z.array(z.string()),
   excerpt: z.object({ text: z.string(), firstLine: z.int(), lines: z.int(), ofLines: z.int() }).nullable(),
 });
 export type WorstError = z.infer<typeof worstErrorSchema>;

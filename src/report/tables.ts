@@ -66,7 +66,7 @@ export function qualityTable(section: VerdictSection): Table {
   const rows = section.rows.flatMap(({ kind, name, scores }): Row[] => {
     if (scores === null) return [];
     const { balancedAccuracy, auc, overMajority, brier, expectedCalibrationError, logLoss } = scores;
-    const probabilities = [brier, expectedCalibrationError, logLoss].map((value) => formatNumber(value));
+    const probabilities = [brier, expectedCalibrationError, logLoss].map(formatScore);
     return [
       {
         kind,
@@ -161,18 +161,21 @@ function groupTable(section: VerdictSection, dimension: Dimension): Table {
       number('kernels'),
       number('problems'),
       number(`${section.target} %`),
-      number('prior right %'),
+      number('prior %'),
       ...(several ? [text('simulator')] : []),
       number('accuracy %'),
-      number('precision %'),
+      number('prec. %'),
       number('recall %'),
       number('F1 %'),
-      number('balanced %'),
+      number('bal. %'),
       number('AUC'),
       number('Brier'),
     ],
     rows,
-    notes: groups.some(({ n }) => n < fewKernels) ? [`* fewer than ${fewKernels} kernels: too few to rank by.`] : [],
+    notes: [
+      `prior: accuracy of the problem prior; prec., bal.: precision, balanced accuracy.`,
+      ...(groups.some(({ n }) => n < fewKernels) ? [`* fewer than ${fewKernels} kernels: too few to rank by.`] : []),
+    ],
   };
 }
 

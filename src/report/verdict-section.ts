@@ -4,18 +4,15 @@ import { groupsOf } from './groups.js';
 import { predictionOf, type ReportInput } from './input.js';
 import { clusteredBootstraps, estimate, share } from './intervals.js';
 import { type Answered, judge, type Known, type Target } from './judged.js';
+import { lossMeter, reliabilityOf } from './losses.js';
 import {
   accuracyOf,
   balancedAccuracyOf,
-  brierOf,
   confusionCounter,
-  expectedCalibrationErrorOf,
   f1Of,
   type Judged,
-  logLossOf,
   precisionOf,
   recallOf,
-  reliabilityOf,
   rocAucMeter,
   rocCurveOf,
   totalOf,
@@ -172,20 +169,21 @@ function scored(
   const count = confusionCounter(judged);
   const countGuess = confusionCounter(judged.map(({ truth }) => ({ truth, probability: majority ? 1 : 0 })));
   const area = rocAucMeter(judged);
+  const losses = lossMeter(judged);
   const measure = (weights?: Weights): (number | null)[] => {
     const counted = count(weights);
     const own = accuracyOf(counted);
     const guessed = majority === null ? null : accuracyOf(countGuess(weights));
+    const { brier, logLoss, calibrationError } = losses(weights);
     const gain = own === null || guessed === null ? null : own - guessed;
-    return [f1Of(counted), balancedAccuracyOf(counted), area(weights), gain];
+    return [f1Of(counted), balancedAccuracyOf(counted), area(weights), gain, ...[brier, logLoss, calibrationError]];
   };
   const intervals = clusteredBootstraps(problems, measure, { seed: input.split.seed });
-  const [f1 = null, balancedAccuracy = null, auc = null, overMajority = null] = measure().map((value, index) =>
-    estimate(value, intervals[index] ?? null),
-  );
+  const estimates = measure().map((value, index) => estimate(value, intervals[index] ?? null));
+  const [f1 = null, balancedAccuracy = null, auc = null, overMajority = null] = estimates;
+  const [brier = null, logLoss = null, expectedCalibrationError = null] = estimates.slice(4);
   const c = count();
   const n = totalOf(c);
-  const reliability = reliabilityOf(judged);
   return {
     ...row,
     n,
@@ -199,9 +197,9 @@ function scored(
       f1,
       balancedAccuracy,
       auc,
-      brier: brierOf(judged),
-      logLoss: logLossOf(judged),
-      expectedCalibrationError: expectedCalibrationErrorOf(reliability),
+      brier,
+      logLoss,
+      expectedCalibrationError,
       overMajority,
     },
   };
