@@ -176,7 +176,7 @@ function scored(
     const guessed = majority === null ? null : accuracyOf(countGuess(weights));
     const { brier, logLoss, calibrationError } = losses(weights);
     const gain = own === null || guessed === null ? null : own - guessed;
-    return [f1Of(counted), balancedAccuracyOf(counted), area(weights), gain, ...[brier, logLoss, calibrationError]];
+    return [f1Of(counted), balancedAccuracyOf(counted), area(weights), gain, brier, logLoss, calibrationError];
   };
   const intervals = clusteredBootstraps(problems, measure, { seed: input.split.seed });
   const estimates = measure().map((value, index) => estimate(value, intervals[index] ?? null));

@@ -23,13 +23,15 @@ export async function openBrowser(): Promise<{ browser: Browser; close: () => Pr
     mkdirSync(join(folder, name));
     execFileSync('tar', ['-x', '-C', join(folder, name)], { input: unpacked(`${name}.tar.br`) });
   }
+  const fonts = join(folder, 'fonts.conf');
+  writeFileSync(fonts, `<fontconfig><dir>${folder}/fonts</dir><cachedir>${folder}/cache</cachedir></fontconfig>`);
   const browser = await chromium.launch({
     executablePath,
     args: ['--no-zygote', '--disable-gpu', '--disable-dev-shm-usage'],
     chromiumSandbox: false,
     env: {
       LD_LIBRARY_PATH: join(folder, 'al2023', 'lib'),
-      FONTCONFIG_PATH: join(folder, 'fonts'),
+      FONTCONFIG_FILE: fonts,
       HOME: folder,
     },
   });

@@ -4,6 +4,7 @@ import type { LabelStore } from '../../labels/store.js';
 import { officialSet, parseProblemId } from '../../problem.js';
 import type { Validator } from '../../validator/validator.js';
 import { compiledOf, correctOf, type Measured, type Predicted } from '../../verdict.js';
+import { formatCounted } from '../figures.js';
 import { simulatorName } from '../held-out.js';
 import { threshold } from '../metrics.js';
 import type { AgentCase, AgentReportInput, Judge } from './agent-report.js';
@@ -60,7 +61,7 @@ export async function judgeRuns(options: {
     cases,
     judges: [...judges.values()].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind)),
     levels: levelsOf(cases, store, baseline),
-    notes: mixedHardware(kernels, baseline),
+    notes: [...mixedHardware(kernels, baseline), ...unasked(kernels, store, simulators.length)],
   };
 }
 
@@ -135,6 +136,15 @@ function mixedHardware(kernels: readonly RunKernel[], baseline: Baseline | null)
   ];
 }
 
+/** Without a problem's text there is nothing to ask a simulator about. */
+function unasked(kernels: readonly RunKernel[], store: LabelStore, simulators: number): string[] {
+  const strange = kernels.filter(({ candidate }) => store.problem(candidate.problemId) === null).length;
+  if (simulators === 0 || strange === 0) return [];
+  return [
+    `${formatCounted(strange, 'kernel is', 'kernels are')} for problems that the store does not hold, so no simulator was asked about them: bring them in with \`kval problems import\`.`,
+  ];
+}
+
 /** Runs without a name are told apart by who wrote them. */
 function whoseOf({ origin }: Candidate): { run: string; generator: string } {
   return { run: origin.run === '' ? origin.generator : origin.run, generator: origin.generator };
@@ -153,9 +163,9 @@ function levelsOf(
   store: LabelStore,
   baseline: Baseline | null,
 ): AgentReportInput['levels'] {
-  const keys = [...new Set(cases.map(({ set, level }) => `${level} ${set}`))].sort();
-  return keys.map((key) => {
-    const [level = 0, set = ''] = [Number(key.split(' ')[0]), key.slice(key.indexOf(' ') + 1)];
+  const found = new Map(cases.map(({ set, level }) => [`${level} ${set}`, { set, level }]));
+  const sorted = [...found].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }));
+  return sorted.map(([, { set, level }]) => {
     const known = store.problems({ set, level }).map(({ number }) => number);
     const seen = new Set(cases.filter((one) => one.set === set && one.level === level).map(({ number }) => number));
     const official = set === officialSet ? (officialSizes.get(level) ?? 0) : 0;
