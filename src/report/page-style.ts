@@ -23,6 +23,7 @@ h1 { margin: .2rem 0 1rem; font-size: clamp(1.6rem, 4.5vw, 2.3rem); line-height:
 h2 { margin: 3.25rem 0 .75rem; padding-top: 1rem; border-top: 2px solid var(--ink); font-size: 1.4rem; line-height: 1.25; }
 h3 { margin: 2rem 0 .5rem; font-size: 1.02rem; }
 p { margin: .5rem 0; max-width: 46rem; }
+h1, p, li { overflow-wrap: anywhere; }
 a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 2px; }
 .lead { font-size: 1.12rem; max-width: 50rem; }
@@ -44,7 +45,8 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-n
 caption { text-align: left; font-weight: 650; padding: .75rem .9rem .4rem; font-size: 1rem; }
 th, td { padding: .42rem .9rem; text-align: left; vertical-align: baseline; border-top: 1px solid var(--faint); white-space: nowrap; }
 thead th { font-weight: 600; font-size: .82rem; color: var(--soft); white-space: normal; vertical-align: bottom; border-top: 0; border-bottom: 1px solid var(--line); min-width: 4.5rem; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; white-space: normal; overflow-wrap: anywhere; min-width: 8rem; max-width: 18rem; }
+.again th, .again td { border-top: 0; padding-top: 0; }
 .num { text-align: right; }
 .simulator th, .simulator td { font-weight: 650; }
 .baseline th, .baseline td, .reference th, .reference td { color: var(--soft); }
@@ -100,7 +102,7 @@ footer { margin-top: 3rem; padding-bottom: 2.5rem; color: var(--soft); font-size
   @page { margin: 14mm; }
   body { font-size: 10pt; } main, header, footer { max-width: none; padding: 0; } nav, .skip { display: none; }
   figure, .scroll, .matrix, .figures li, tr, summary { break-inside: avoid; } figcaption, .note { font-size: 8.5pt; } h2, h3, caption { break-after: avoid; }
-  .scroll { overflow: visible; border: 0; } table { font-size: 8pt; } th, td { padding: .25rem .4rem; white-space: normal; } thead th { min-width: 0; hyphens: auto; } .wide table { font-size: 7pt; } .wide th, .wide td { padding-inline: .22rem; } tbody th { overflow-wrap: anywhere; } .interval { display: block; }
+  .scroll { overflow: visible; border: 0; } table { font-size: 8pt; } th, td { padding: .25rem .4rem; white-space: normal; } thead th { min-width: 0; hyphens: auto; } .wide table { font-size: 7pt; } .wide th, .wide td { padding-inline: .22rem; } tbody th { min-width: 0; } .interval { display: block; }
   .plots { grid-template-columns: repeat(2, 1fr); } .matrix td, .bar { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   pre { white-space: pre-wrap; max-height: none; }
 }

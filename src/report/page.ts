@@ -86,7 +86,7 @@ export function table({ title, columns, rows, notes }: Table): string {
         ? `<th scope="row"${align(0)}>${escapeMarkup(cell)}${again}</th>`
         : `<td${align(index)}>${withInterval(cell)}</td>`,
     );
-    return `<tr class="${kind}">${drawn.join('')}</tr>`;
+    return `<tr class="${kind}${again === '' ? '' : ' again'}">${drawn.join('')}</tr>`;
   });
   const said = notes.map((note) => `<p class="note">${escapeMarkup(note)}</p>`).join('');
   return `<div class="scroll${columns.length > 6 ? ' wide' : ''}" tabindex="0" role="region" aria-label="${escapeMarkup(title)}"><table><caption>${escapeMarkup(title)}</caption><thead><tr>${head.join('')}</tr></thead><tbody>${body.join('')}</tbody></table></div>${said}`;

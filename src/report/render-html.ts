@@ -106,6 +106,7 @@ function verdictSection(section: VerdictSection): string {
     `<div class="plots small">${measures.map((measure) => plot(measure.title, intervalPlot(measure), '')).join('')}</div>`,
     table(tables.qualityTable(section)),
     matrices(section),
+    `<p class="note">${tables.groupNote}</p>`,
     ...tables.groupTables(section).map(table),
   ].join('\n');
 }

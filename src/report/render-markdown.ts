@@ -39,6 +39,7 @@ function verdictParts(heading: string, section: VerdictSection): string[] {
     table(tables.verdictTable(section)),
     table(tables.qualityTable(section)),
     table(tables.confusionTable(section)),
+    inline(tables.groupNote),
     ...tables.groupTables(section).map(table),
   ];
 }

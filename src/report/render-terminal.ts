@@ -54,9 +54,11 @@ function verdictPart(section: VerdictSection, bold: Bold): string[] {
 function hybridLine({ rows }: VerdictSection): string[] {
   const said = rows.flatMap(({ kind, name, operating }) => {
     const point = operating.find(({ wrongAtMost }) => wrongAtMost === 0.02)?.point;
-    return kind === 'baseline' || point === undefined ? [] : [`${name} ${formatPercent(point?.realCalls ?? 1, '%')}`];
+    return kind === 'baseline' || point === undefined
+      ? []
+      : [`${formatPercent(point?.realCalls ?? 1, '%')} beside ${name}`];
   });
-  const line = `A hybrid with at most 2% wrong final verdicts judges for real, beside: ${said.join(', ')}.`;
+  const line = `For at most 2% wrong final verdicts a hybrid judges for real: ${said.join(', ')}.`;
   return said.length === 0 ? [] : [wrap(line, '  ', '  ')];
 }
 

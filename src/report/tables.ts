@@ -129,6 +129,10 @@ const dimensionNames: Record<Dimension, string> = {
   length: 'length of source',
 };
 
+/** What must be known to read the tables of parts. */
+export const groupNote =
+  'The same for parts of the kernels. prior: accuracy of the problem prior; prec.: precision; bal.: balanced accuracy.';
+
 /** A table for each way to divide the kernels that divides them at all. */
 export function groupTables(section: VerdictSection): Table[] {
   return dimensions
@@ -172,10 +176,7 @@ function groupTable(section: VerdictSection, dimension: Dimension): Table {
       number('Brier'),
     ],
     rows,
-    notes: [
-      `prior: accuracy of the problem prior; prec., bal.: precision, balanced accuracy.`,
-      ...(groups.some(({ n }) => n < fewKernels) ? [`* fewer than ${fewKernels} kernels: too few to rank by.`] : []),
-    ],
+    notes: groups.some(({ n }) => n < fewKernels) ? [`* fewer than ${fewKernels} kernels: too few to rank by.`] : [],
   };
 }
 

@@ -126,12 +126,15 @@ describe.skipIf(noBrowser !== null)(
 
 /** Elements that reach over the right edge of the page without a box of their own to scroll in. */
 function overflowing(): string[] {
-  const edge = document.documentElement.clientWidth + 1;
+  const { clientWidth, scrollWidth } = document.documentElement;
+  const edge = clientWidth + 1;
   const boxed = (element: Element): boolean =>
     element.closest('.scroll, pre, .skip, .unseen') !== null && !element.matches('.scroll, pre');
-  return [...document.querySelectorAll('body *')]
+  const page = scrollWidth > edge ? [`the page is ${scrollWidth} wide`] : [];
+  const elements = [...document.querySelectorAll('body *')]
     .filter((element) => element.getBoundingClientRect().right > edge && !boxed(element))
     .map((element) => `${element.tagName} ${element.className}`);
+  return [...page, ...elements];
 }
 
 /** How bright the paper and the ink are, from 0 to 1. */

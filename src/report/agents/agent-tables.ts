@@ -57,10 +57,10 @@ export function passTable(level: Level): Table | null {
   return {
     title: `${levelName(level)}: pass@k`,
     columns: [text('run'), text('verdicts'), ...steps.map((k) => number(`pass@${k} %`))],
-    rows: rates.map(({ run, judge, passAtK }) => ({
+    rows: rates.map(({ run, judge, passAtK }, index) => ({
       kind: 'plain',
       cells: [
-        run,
+        rates[index - 1]?.run === run ? '' : run,
         judge,
         ...steps.map((k) => {
           const rate = passAtK.find((one) => one.k === k);
