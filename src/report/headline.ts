@@ -55,17 +55,23 @@ function splitSentence(kind: Report['split']['kind']): string {
   }
 }
 
+/** The simulator that a result is told of: the first of the report, or else the first that says anything. */
+export function firstToTell(section: VerdictSection, first: string): VerdictSection['rows'][number] | undefined {
+  const told = section.rows.filter(({ kind, scores }) => kind === 'simulator' && scores !== null);
+  return told.find(({ id }) => id === first) ?? told[0];
+}
+
 function verdictSentence(section: VerdictSection, id: string): string {
   const subject = section.target === 'compiled' ? 'Whether a kernel compiles' : 'Whether a kernel is correct';
   if (section.unmeasurable !== null) return `${subject} could not be measured. ${section.unmeasurable}`;
-  const row = section.rows.find((one) => one.id === id);
+  const row = firstToTell(section, id);
   const scores = row?.scores;
-  if (row === undefined || scores === null || scores === undefined)
-    return `${subject}: ${id} ${row?.reason ?? 'says nothing'}.`;
+  if (row === undefined || scores === null || scores === undefined) return `${subject}: ${id} says nothing.`;
   const { accuracy, overMajority } = scores;
   const [value, low, high] = [accuracy.value, accuracy.low, accuracy.high].map((share) => formatPercent(share, '%'));
   const guess = section.rows.find((one) => one.id === 'majority')?.scores?.accuracy;
-  const right = `${subject}: right in ${value} of ${formatCount(row.n)} (95% interval ${low} to ${high})`;
+  const who = row.id === id ? '' : ` (${row.id})`;
+  const right = `${subject}${who}: right in ${value} of ${formatCount(row.n)} (95% interval ${low} to ${high})`;
   if (guess === undefined) return `${right}.`;
   const sure =
     overMajority === null || overMajority.low === null || overMajority.high === null

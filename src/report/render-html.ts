@@ -1,6 +1,6 @@
 import { describeMachine } from './environment.js';
 import { formatCount, formatCounted, formatFactor, formatMs, formatPercent } from './figures.js';
-import { describeLabels, describeSplit } from './headline.js';
+import { describeLabels, describeSplit, firstToTell } from './headline.js';
 import { absence, definitions, figure, legend, page, plot, table } from './page.js';
 import {
   frontierPlot,
@@ -58,21 +58,20 @@ function keyFigures(report: Report): string[] {
   ];
 }
 
-function verdictFigure(name: string, section: VerdictSection, id: string): string {
-  const scores = scoresOf(section, id);
-  if (scores === null)
+function verdictFigure(name: string, section: VerdictSection, first: string): string {
+  const row = firstToTell(section, first);
+  const scores = row?.scores ?? null;
+  if (row === undefined || scores === null)
     return figure(name, null, section.unmeasurable === null ? 'not predicted' : 'nothing to measure it with');
   const guesses = section.rows.filter(({ kind, scores }) => kind === 'baseline' && scores !== null);
   const against = guesses.map((guess) => `${guess.name} ${formatPercent(guess.scores?.accuracy.value, '%')}`);
-  return figure(name, formatPercent(scores.accuracy.value, '%'), [interval(scores.accuracy), ...against].join('; '));
+  const who = row.id === first ? [] : [row.id];
+  const more = [...who, interval(scores.accuracy), ...against].join('; ');
+  return figure(name, formatPercent(scores.accuracy.value, '%'), more);
 }
 
 function interval({ low, high }: Estimate): string {
   return low === null || high === null ? 'no interval' : `95%: ${formatPercent(low)} to ${formatPercent(high)}`;
-}
-
-function scoresOf(section: VerdictSection, id: string): Scores | null {
-  return section.rows.find((row) => row.id === id)?.scores ?? null;
 }
 
 /** Simulators stand first in every section, in the report's order: their place is their number. */

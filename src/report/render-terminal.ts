@@ -45,9 +45,15 @@ function verdictPart(section: VerdictSection, bold: Bold): string[] {
     bold(`${heading} ${counted}`),
     draw(heads, rows),
     ...hybridLine(section),
+    ...silent(section),
     ...section.notes.map((note) => wrap(note, '  ', '  ')),
     '',
   ];
+}
+
+/** Who has no figures, and why. */
+function silent({ rows }: VerdictSection): string[] {
+  return rows.flatMap(({ name, reason }) => (reason === null ? [] : [wrap(`${name}: ${reason}.`, '  ', '  ')]));
 }
 
 /** The one point of the frontier that is asked for most. */
@@ -62,9 +68,8 @@ function hybridLine({ rows }: VerdictSection): string[] {
   return said.length === 0 ? [] : [wrap(line, '  ', '  ')];
 }
 
-function verdictCells({ name, n, scores, reason }: VerdictRow): string[] {
-  if (scores === null)
-    return [clip(name, 18), none, clip(reason ?? none, 18), ...Array.from({ length: 6 }, () => none)];
+function verdictCells({ name, n, scores }: VerdictRow): string[] {
+  if (scores === null) return [clip(name, 18), ...Array.from({ length: 8 }, () => none)];
   const { accuracy, precision, recall, f1, balancedAccuracy, auc, brier } = scores;
   const short = formatShare(accuracy).replace(' to ', '-');
   const shares = [precision, recall, f1, balancedAccuracy].map((estimate) => formatPercent(estimate?.value));

@@ -63,7 +63,7 @@ function whyNot(input: ReportInput, { target, positives, negatives, unknown }: C
   }
   if (target === 'correct' && positives === 0 && unknown > 0) {
     const rest = negatives === 0 ? '' : ` Of the other ${negatives} it is known only because they failed earlier.`;
-    return `${kernels(unknown)} built but ${unknown === 1 ? 'was' : 'were'} not executed, so nobody knows whether they are right.${rest} Label them on a machine with a GPU to measure this.`;
+    return `${unexecuted(input, unknown)}, so nobody knows whether they are right.${rest} Label them with a device (cuda or cpu) to measure this.`;
   }
   if (positives + negatives === 0) return `Of no kernel of the test split is it known whether it is ${target}.`;
   const all = positives + negatives;
@@ -72,6 +72,14 @@ function whyNot(input: ReportInput, { target, positives, negatives, unknown }: C
   if (positives === 0)
     return `None of the ${all} kernels is ${target}: whoever always says no is right every time, so there is nothing to tell apart.`;
   return null;
+}
+
+/** Our own labels say that a kernel was only built; published ones leave open what kept it from being judged. */
+function unexecuted(input: ReportInput, unknown: number): string {
+  const built = input.cases.filter(({ truth }) => truth.status === 'built').length;
+  return built === unknown
+    ? `${kernels(unknown)} built but ${unknown === 1 ? 'was' : 'were'} not executed`
+    : `Of ${formatCounted(unknown, 'kernel')} the labels do not say whether ${unknown === 1 ? 'it is' : 'they are'} correct`;
 }
 
 function notesOn(input: ReportInput, { target, positives, negatives, unknown, problems }: Counts): string[] {
@@ -92,7 +100,7 @@ function notesOn(input: ReportInput, { target, positives, negatives, unknown, pr
   if (unknown > 0) {
     notes.push(
       target === 'correct'
-        ? `${kernels(unknown)} built but ${unknown === 1 ? 'was' : 'were'} not executed: left out here, so the share of correct ones among all kernels is higher than among these.`
+        ? `${unexecuted(input, unknown)}: left out here.`
         : `${kernels(unknown)} never came to compiling CUDA (no kernel of their own, or another backend): left out here.`,
     );
   }
