@@ -1,6 +1,5 @@
 // Everything that must hold, in one run: types, lint, format, TypeScript tests, Python tests. `npm test -- --only vitest` runs one part.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -26,7 +25,6 @@ if (chosen.length === 0) {
   process.stderr.write(`no part "${only}"; there are: ${parts.map(([name]) => name).join(', ')}\n`);
   process.exit(2);
 }
-browser();
 
 const results = chosen.map(([name, program, args]) => {
   process.stdout.write(`\n== ${name}\n`);
@@ -43,15 +41,3 @@ for (const { name, passed, seconds } of results) {
 const failed = results.filter((result) => !result.passed).length;
 process.stdout.write(`parts: ${results.length - failed} passed, ${failed} failed\n`);
 process.exit(failed === 0 ? 0 : 1);
-
-/** The report is looked at in a real browser. On a CI machine it is installed; elsewhere its test says that it was skipped. */
-function browser() {
-  if (!process.env.CI || process.getuid?.() !== 0 || existsSync('/usr/bin/chromium') || !existsSync('/usr/bin/apt-get'))
-    return;
-  process.stdout.write('installing chromium for the browser test\n');
-  spawnSync('apt-get', ['update', '-qq'], { stdio: 'inherit' });
-  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-}

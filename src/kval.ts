@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Candidate, type Job, makeCandidate, type Settings } from './candidate.js';
@@ -10,16 +10,25 @@ import type { Manifest } from './dataset/manifest.js';
 import { readDataset } from './dataset/read.js';
 import { type Check, examine } from './doctor.js';
 import { type GenerateOptions, type GenerateReport, generate } from './generate.js';
-import { candidatesIn, type ImportedCandidate, type ReadCandidatesOptions } from './import/candidates.js';
+import {
+  candidatesIn,
+  type ImportedCandidate,
+  type ReadCandidatesOptions,
+  readCandidates,
+} from './import/candidates.js';
 import { readProblems } from './import/problems.js';
 import { collectReport, type ImportReport } from './import/report.js';
 import { readSource } from './import/source-file.js';
 import { type CollectProgress, type CollectReport, collect } from './labels/collect.js';
 import { type CandidateWords, selectCandidates, selectProblems } from './labels/select.js';
 import { LabelStore } from './labels/store.js';
-import type { ModelCard } from './model-card.js';
+import { type ModelCard, modelCardSchema } from './model-card.js';
 import type { Problem } from './problem.js';
-import { describeMachine } from './report/environment.js';
+import { type AgentReport, buildAgentReport } from './report/agents/agent-report.js';
+import { readBaseline } from './report/agents/baseline.js';
+import { renderAgentHtml, renderAgentMarkdown } from './report/agents/render.js';
+import { judgeRuns, type RunKernel } from './report/agents/verdicts.js';
+import { thisMachine } from './report/environment.js';
 import { judgeHeldOut } from './report/held-out.js';
 import { renderHtml } from './report/render-html.js';
 import { renderMarkdown } from './report/render-markdown.js';
@@ -249,10 +258,15 @@ export class Kval {
     outFolder: string;
     onProgress?: (done: number, total: number) => void;
     signal?: AbortSignal;
-  }): Promise<{ report: Report; files: { json: string; markdown: string; html: string } }> {
+  }): Promise<{ report: Report; files: ReportFiles }> {
     const store = await this.store();
     const dataset = await readDataset(options.dataset, options.signal);
-    const simulators = await Promise.all(options.models.map((model) => this.simulated(model)));
+    const simulators = await Promise.all(
+      options.models.map(async (model) => ({
+        validator: await this.simulated(model),
+        trainedOn: await trainingSetOf(model),
+      })),
+    );
     const durations = new Map<string, number>();
     for (const label of store.iterate()) {
       durations.set(`${label.candidate.hash} ${label.problem.id}`, label.measured.provenance.durationMs);
@@ -268,18 +282,65 @@ export class Kval {
       const report = buildReport({
         title: options.title,
         ...heldOut,
-        generatedBy: {
-          kval: this.version,
-          machine: describeMachine(null),
-          commands: [...options.commands],
-          at: new Date().toISOString(),
-        },
+        generatedBy: this.#generatedBy(options.commands),
         notes: [...options.notes],
       });
-      return { report, files: await writeReport(report, options.outFolder) };
+      const forms = { json: report, markdown: renderMarkdown(report), html: renderHtml(report) };
+      return { report, files: await writeReport(forms, options.outFolder) };
+    } finally {
+      await Promise.all(simulators.map(({ validator }) => validator.close()));
+    }
+  }
+
+  /** How well agents did: their runs scored by what was measured, published and predicted, side by side. */
+  async agentReport(options: {
+    runs: readonly string[];
+    /** KernelBench's file of reference times; without it speed-ups come from the verdicts alone. */
+    baseline: string | null;
+    models: readonly string[];
+    title: string;
+    commands: readonly string[];
+    outFolder: string;
+    read: ReadCandidatesOptions;
+    onProgress?: (done: number, total: number) => void;
+    signal?: AbortSignal;
+  }): Promise<{ report: AgentReport; files: ReportFiles }> {
+    const store = await this.store();
+    const baseline = options.baseline === null ? null : await readBaseline(options.baseline);
+    const kernels: RunKernel[] = [];
+    const notes: string[] = [];
+    for (const path of options.runs) {
+      const read = await readCandidates(path, { problems: store.problems({ set: 'starter' }), ...options.read });
+      kernels.push(...read.items);
+      for (const { where, line, reason } of read.malformed) {
+        notes.push(`not read: ${where}${line === null ? '' : `, line ${line}`}: ${reason}`);
+      }
+    }
+    const simulators = await Promise.all(options.models.map((model) => this.simulated(model)));
+    try {
+      const judged = await judgeRuns({
+        kernels,
+        store,
+        simulators,
+        baseline,
+        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+      const report = buildAgentReport({
+        title: options.title,
+        ...judged,
+        generatedBy: this.#generatedBy(options.commands),
+        notes: [...judged.notes, ...notes],
+      });
+      const forms = { json: report, markdown: renderAgentMarkdown(report), html: renderAgentHtml(report) };
+      return { report, files: await writeReport(forms, options.outFolder) };
     } finally {
       await Promise.all(simulators.map((simulator) => simulator.close()));
     }
+  }
+
+  #generatedBy(commands: readonly string[]): Report['generatedBy'] {
+    return { kval: this.version, machine: thisMachine(null), commands: [...commands], at: new Date().toISOString() };
   }
 
   /** What the build cache holds; `prune` brings it under its bound, `clear` empties it. */
@@ -350,6 +411,12 @@ function referenceRuntimes(store: LabelStore): Map<string, number> {
   return known;
 }
 
+/** The data set that a model's card names; null where it has no card. */
+async function trainingSetOf(folder: string): Promise<string | null> {
+  const text = await readFile(join(folder, 'metrics.json'), 'utf8').catch(() => null);
+  return text === null ? null : (modelCardSchema.safeParse(JSON.parse(text)).data?.dataset.id ?? null);
+}
+
 const packageSchema = z.object({ version: z.string() });
 
 async function readOne(path: string, problemId: string): Promise<Candidate> {
@@ -361,15 +428,25 @@ async function readOne(path: string, problemId: string): Promise<Candidate> {
   });
 }
 
-async function writeReport(report: Report, folder: string): Promise<{ json: string; markdown: string; html: string }> {
+/** Where the forms of a report lie. */
+export interface ReportFiles {
+  readonly json: string;
+  readonly markdown: string;
+  readonly html: string;
+}
+
+async function writeReport(
+  forms: { json: Report | AgentReport; markdown: string; html: string },
+  folder: string,
+): Promise<ReportFiles> {
   await mkdir(folder, { recursive: true });
   const files = {
     json: resolve(folder, 'report.json'),
     markdown: resolve(folder, 'report.md'),
     html: resolve(folder, 'report.html'),
   };
-  await writeFile(files.json, `${JSON.stringify(report, null, 2)}\n`);
-  await writeFile(files.markdown, renderMarkdown(report));
-  await writeFile(files.html, renderHtml(report));
+  await writeFile(files.json, `${JSON.stringify(forms.json, null, 2)}\n`);
+  await writeFile(files.markdown, forms.markdown);
+  await writeFile(files.html, forms.html);
   return files;
 }

@@ -115,6 +115,8 @@ describe('bad input gets a clear error and its exit status', () => {
     await refused(['finetune', '--dataset', at('set'), '--out', at('model')], 'dataset-changed', /train\.jsonl/);
   });
 
+  it('a report about nothing', () => refused(['report'], 'usage', /either --dataset or --runs/));
+
   it('a folder that is no data set', () =>
     refused(['report', '--dataset', at('no-such-set')], 'not-found', /no-such-set/));
 

@@ -1,10 +1,12 @@
 import { type Command, Option } from 'commander';
 import { settingsSchema } from '../candidate.js';
+import { KvalError } from '../errors.js';
 import type { Mode } from '../kval.js';
 import { describeVerdict } from '../print.js';
 import { openProgress } from '../progress.js';
+import { renderAgentTerminal } from '../report/agents/render.js';
 import { renderTerminal } from '../report/render-terminal.js';
-import { deviceOption, fullSizeOption, jsonOption, sandboxOption, smallOption, storeOption } from './options.js';
+import { deviceOption, fullSizeOption, jsonOption, sandboxOption, smallOption, storeOption, whole } from './options.js';
 import { print, run, settingsOf, stop } from './run.js';
 
 /** Verdicts: one, or many compared. */
@@ -46,29 +48,48 @@ export function judgeCommands(program: Command): void {
 
   program
     .command('report')
-    .description('compare predicted with measured on the held-out split of a data set')
-    .requiredOption('--dataset <folder>')
-    .option('--model <folder...>', 'trained simulators; the one that ships without it')
-    .option('--title <title>', 'of the report', 'Predicted against measured')
+    .description('how good a simulator is (--dataset), or how well agents did (--runs)')
+    .option('--dataset <folder>', 'predicted against measured on the held-out split of this data set')
+    .option(
+      '--runs <path...>',
+      "KernelBench runs folders, or any other of `kval import`'s formats: success, pass@k, speed-ups",
+    )
+    .option('--baseline <file>', "KernelBench's reference times, results/timing/<hardware>/<name>.json (with --runs)")
+    .option('--set <name>', 'the problem set of the runs (with --runs)')
+    .option('--level <number>', 'the level of the runs, where nothing says it (with --runs)', whole)
+    .option('--model <folder...>', 'trained simulators; with --dataset the one that ships without it')
+    .option('--title <title>', 'of the report')
     .option('--out <folder>', 'where report.html, report.md and report.json go', 'report')
     .addOption(storeOption())
     .action((options) =>
       run(options, async (kval) => {
+        const { dataset, runs, baseline = null, set, level, model, title, out: outFolder } = options;
+        if ((dataset === undefined) === (runs === undefined)) {
+          throw new KvalError('usage', 'a report is about either --dataset or --runs');
+        }
         const progress = openProgress('kernels');
-        const { report, files } = await kval
-          .report({
-            dataset: options.dataset,
-            models: options.model ?? [kval.config.embeddedModelFolder],
-            title: options.title,
-            commands: [`kval ${process.argv.slice(2).join(' ')}`],
-            notes: [],
-            outFolder: options.out,
-            signal: stop.signal,
-            onProgress: (done, total) => progress.update(done, total),
-          })
-          .finally(() => progress.close());
-        print(renderTerminal(report, { colour: process.stdout.isTTY === true }));
-        print(`report: ${files.html}`);
+        const common = {
+          commands: [`kval ${process.argv.slice(2).join(' ')}`],
+          outFolder,
+          signal: stop.signal,
+          onProgress: (done: number, total: number) => progress.update(done, total),
+        };
+        const colour = process.stdout.isTTY === true;
+        const made = async (): Promise<{ text: string; html: string }> => {
+          if (dataset !== undefined) {
+            const models = model ?? [kval.config.embeddedModelFolder];
+            const words = { title: title ?? 'Predicted against measured', notes: [] };
+            const { report, files } = await kval.report({ ...common, ...words, dataset, models });
+            return { text: renderTerminal(report, { colour }), html: files.html };
+          }
+          const read = { ...(set === undefined ? {} : { set }), ...(level === undefined ? {} : { level }) };
+          const about = { runs, baseline, read, models: model ?? [], title: title ?? 'Agents and their kernels' };
+          const { report, files } = await kval.agentReport({ ...common, ...about });
+          return { text: renderAgentTerminal(report, { colour }), html: files.html };
+        };
+        const { text, html } = await made().finally(() => progress.close());
+        print(text);
+        print(`report: ${html}`);
       }),
     );
 }

@@ -63,5 +63,5 @@ function problemFields({ id, set, level, sourceHash, source, name }: Problem): L
 }
 
 function candidateFields({ hash, language, source, origin }: Label['candidate']): LabelledExample['candidate'] {
-  return { hash, language, source, generator: origin.generator, run: origin.run };
+  return { hash, language, source, generator: origin.generator, run: origin.run, mutation: origin.mutation };
 }

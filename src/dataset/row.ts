@@ -19,6 +19,8 @@ export const labelledExampleSchema = z.object({
     source: z.string(),
     generator: z.string(),
     run: z.string(),
+    /** The operator that made it of another candidate; null for an original. */
+    mutation: z.string().nullish(),
   }),
   label: z.object({
     source: z.enum(['harness', 'published']),
@@ -42,7 +44,12 @@ export const datasetRowSchema = z.object({
   id: z.string(),
   messages: z.array(messageSchema).length(3),
   problem: z.object({ id: z.string(), set: z.string(), level: z.int(), sourceHash: z.string(), name: z.string() }),
-  candidate: z.object({ hash: z.string(), generator: z.string(), run: z.string() }),
+  candidate: z.object({
+    hash: z.string(),
+    generator: z.string(),
+    run: z.string(),
+    mutation: z.string().nullable().default(null),
+  }),
   label: z.object({
     source: z.enum(['harness', 'published']),
     fidelity: z.enum([...fidelitySchema.options, 'published']).exclude(['predicted']),
@@ -61,6 +68,7 @@ export type DatasetRow = z.infer<typeof datasetRowSchema>;
 export function toRow(example: LabelledExample & { label: { compiled: boolean } }, id: string): DatasetRow {
   const { problem, candidate, label } = example;
   const { source: _source, ...problemFields } = problem;
+  const { hash, generator, run, mutation = null } = candidate;
   return {
     id,
     messages: [
@@ -73,7 +81,7 @@ export function toRow(example: LabelledExample & { label: { compiled: boolean } 
       answerMessage(answerOf(label)),
     ],
     problem: problemFields,
-    candidate: { hash: candidate.hash, generator: candidate.generator, run: candidate.run },
+    candidate: { hash, generator, run, mutation },
     label,
   };
 }

@@ -55,14 +55,15 @@ export function publishedLabel(
     compiled: booleanOf(record, ['compiled', 'compilation_success']),
     correct: booleanOf(record, ['correctness', 'correct', 'Correct', 'runnable']),
   };
+  const runtimeMs = positive(
+    fieldOf(record, ['runtime_ms', 'runtime', 'avg_runtime', 'kernel_runtime', 'kernel_eval_time']),
+  );
   const infrastructure = said.correct === true ? null : infrastructureKind(record, metadata);
   const known = infrastructure === null ? said : { compiled: said.compiled || null, correct: null };
   return {
     ...known,
-    runtimeMs: positive(
-      fieldOf(record, ['runtime_ms', 'runtime', 'avg_runtime', 'kernel_runtime', 'kernel_eval_time']),
-    ),
-    speedup: speedupOf(record, context.run),
+    runtimeMs,
+    speedup: speedupOf(record, context.run) ?? ratio(positive(fieldOf(record, ['ref_runtime'])), runtimeMs),
     gpu: hardwareOf(stats) ?? hardwareOf(metadata) ?? textOf(record, ['hardware', 'gpu']) ?? context.gpu,
     kind: infrastructure ?? kindOf(said, record, metadata),
     raw: record,
@@ -172,6 +173,11 @@ function speedupOf(record: JsonObject, run: string | null): number | null {
   const value = fieldOf(record, ['speedup', 'score_default']);
   if (!isObject(value)) return positive(value);
   return run === null ? null : positive(fieldOf(value, [run]));
+}
+
+/** KernelBench's newer records hold the reference's time instead of a speed-up. */
+function ratio(referenceMs: number | null, runtimeMs: number | null): number | null {
+  return referenceMs === null || runtimeMs === null ? null : referenceMs / runtimeMs;
 }
 
 function hardwareOf(holder: Json): string | null {

@@ -13,8 +13,8 @@ export function formatCount(value: number): string {
 }
 
 /** `1 kernel`, `2 kernels`. */
-export function formatCounted(value: number, noun: string): string {
-  return `${formatCount(value)} ${value === 1 ? noun : `${noun}s`}`;
+export function formatCounted(value: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(value)} ${value === 1 ? noun : plural}`;
 }
 
 /** `0.8123` as `81.2`; in running text with the sign: `formatPercent(x, '%')`. */

@@ -15,7 +15,7 @@ export function headlineOf(report: Parts): string[] {
   const problems = formatCounted(counts.problems, 'problem');
   return [
     `The simulator "${first}"${beside} judged ${kernels} of ${problems}; its verdicts are compared with labels ${describeLabels(report.labels)}.`,
-    describeSplit(report.split.kind),
+    describeSplit(report),
     verdictSentence(report.compiled, first),
     verdictSentence(report.correct, first),
     runtimeSentence(report, first),
@@ -30,28 +30,48 @@ export function describeLabels(labels: string): string {
   return `described as: ${labels}`;
 }
 
-export function describeSplit(kind: Report['split']['kind']): string {
+/** What the split is worth: a simulator that learned from another data set may have seen these very kernels. */
+export function describeSplit({ split, simulators }: Pick<Report, 'split' | 'simulators'>): string {
+  const strangers = simulators.filter(({ trainedOn }) => !fromSplit(trainedOn, split.datasetHash)).map(({ id }) => id);
+  const warning = `${strangers.join(', ')} learned from another data set, so nobody knows whether ${strangers.length === 1 ? 'it' : 'they'} saw these kernels or these problems there; the figures may flatter.`;
+  if (strangers.length === simulators.length) return warning;
+  return strangers.length === 0 ? splitSentence(split.kind) : `${splitSentence(split.kind)} But ${warning}`;
+}
+
+/** Model cards and reports may shorten the hash of a data set. */
+function fromSplit(trainedOn: string | null, datasetHash: string | null): boolean {
+  if (trainedOn === null || datasetHash === null || trainedOn === '') return false;
+  return datasetHash.startsWith(trainedOn) || trainedOn.startsWith(datasetHash);
+}
+
+function splitSentence(kind: Report['split']['kind']): string {
   switch (kind) {
     case 'problem':
-      return 'Split by problem: the simulator was trained on none of these problems.';
+      return 'Split by problem: no problem here was in the training split.';
     case 'generator':
-      return 'Split by generator: the simulator was trained on no kernel of these generators.';
+      return 'Split by generator: no kernel of these generators was in the training split.';
     case 'random':
       return 'Random split: kernels of the same problems and generators stand on both sides, the easiest of the three splits.';
   }
 }
 
+/** The simulator that a result is told of: the first of the report, or else the first that says anything. */
+export function firstToTell(section: VerdictSection, first: string): VerdictSection['rows'][number] | undefined {
+  const told = section.rows.filter(({ kind, scores }) => kind === 'simulator' && scores !== null);
+  return told.find(({ id }) => id === first) ?? told[0];
+}
+
 function verdictSentence(section: VerdictSection, id: string): string {
   const subject = section.target === 'compiled' ? 'Whether a kernel compiles' : 'Whether a kernel is correct';
   if (section.unmeasurable !== null) return `${subject} could not be measured. ${section.unmeasurable}`;
-  const row = section.rows.find((one) => one.id === id);
+  const row = firstToTell(section, id);
   const scores = row?.scores;
-  if (row === undefined || scores === null || scores === undefined)
-    return `${subject}: ${id} ${row?.reason ?? 'says nothing'}.`;
+  if (row === undefined || scores === null || scores === undefined) return `${subject}: ${id} says nothing.`;
   const { accuracy, overMajority } = scores;
   const [value, low, high] = [accuracy.value, accuracy.low, accuracy.high].map((share) => formatPercent(share, '%'));
   const guess = section.rows.find((one) => one.id === 'majority')?.scores?.accuracy;
-  const right = `${subject}: right in ${value} of ${formatCount(row.n)} (95% interval ${low} to ${high})`;
+  const who = row.id === id ? '' : ` (${row.id})`;
+  const right = `${subject}${who}: right in ${value} of ${formatCount(row.n)} (95% interval ${low} to ${high})`;
   if (guess === undefined) return `${right}.`;
   const sure =
     overMajority === null || overMajority.low === null || overMajority.high === null

@@ -19,7 +19,7 @@ export interface HeldOut {
 /** Asks every simulator about every kernel of the test split, and keeps what was measured beside what was said. */
 export async function judgeHeldOut(options: {
   dataset: Dataset;
-  simulators: readonly Validator<Predicted>[];
+  simulators: readonly { readonly validator: Validator<Predicted>; readonly trainedOn: string | null }[];
   /** How long the real validator took for a kernel at a problem, or null. */
   realDurationMs: (candidateHash: string, problemId: string) => number | null;
   onProgress?: (done: number, total: number) => void;
@@ -33,11 +33,10 @@ export async function judgeHeldOut(options: {
   for await (const row of dataset.rows('test', signal)) {
     const job = jobOf(row);
     const predictions: ReportCase['predictions'] = [];
-    for (const simulator of options.simulators) {
-      const said = await simulator.validate(job, signal === undefined ? {} : { signal });
-      // Short, for tables and plots; the report gives engine, model and calibration in full once.
-      const id = `${said.simulator.engine} ${said.simulator.model.slice(0, 6)}`;
-      simulators.set(id, { id, ...said.simulator });
+    for (const { validator, trainedOn } of options.simulators) {
+      const said = await validator.validate(job, signal === undefined ? {} : { signal });
+      const id = simulatorName(said);
+      simulators.set(id, { id, ...said.simulator, trainedOn });
       predictions.push({
         simulator: id,
         compiled: said.probabilities.compiled,
@@ -53,6 +52,7 @@ export async function judgeHeldOut(options: {
       level: row.problem.level,
       family: familyOf(row.problem.name),
       generator: row.candidate.generator,
+      mutation: row.candidate.mutation,
       length: job.candidate.source.length,
       truth: {
         status: row.label.status,
@@ -65,6 +65,7 @@ export async function judgeHeldOut(options: {
       },
       prior: priors.of(row.problem),
       predictions,
+      diagnostics: row.label.diagnostics,
       source: job.candidate.source,
     });
     options.onProgress?.(cases.length, splits.test.rows);
@@ -83,6 +84,11 @@ export async function judgeHeldOut(options: {
     cases,
     majority: priors.majority,
   };
+}
+
+/** Short, for tables and plots; a report gives engine, model and calibration in full once. */
+export function simulatorName({ simulator }: Predicted): string {
+  return `${simulator.engine} ${simulator.model.slice(0, 6)}`;
 }
 
 /** The job that a row of a data set is about. */

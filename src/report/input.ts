@@ -22,6 +22,8 @@ const reportCaseSchema = z.object({
   level: z.int().nonnegative(),
   family: z.string().nullable(),
   generator: z.string(),
+  /** The operator that made it of another candidate; null for an original. */
+  mutation: z.string().nullable(),
   /** Characters of source text. */
   length: z.int().nonnegative(),
   truth: z.object({
@@ -37,6 +39,8 @@ const reportCaseSchema = z.object({
   /** What the training split says of this problem (or of its level, where it does not know the problem). */
   prior: z.object({ compiled: probability.nullable(), correct: probability.nullable() }),
   predictions: z.array(predictionSchema),
+  /** What compilers and rules said of it. */
+  diagnostics: z.array(z.string()).optional(),
   /** The kernel's text, for those that turn out to be the worst errors. */
   source: z.string().optional(),
 });
@@ -63,6 +67,8 @@ export const simulatorSchema = z.object({
   engine: z.string(),
   model: z.string(),
   calibration: z.string(),
+  /** The id of the data set that it was trained on, or the beginning of it; null where nobody knows. */
+  trainedOn: z.string().nullable(),
 });
 
 export const generatedBySchema = z.object({
@@ -89,3 +95,7 @@ export const reportInputSchema = z.object({
 export type ReportInput = z.infer<typeof reportInputSchema>;
 export type ReportCase = ReportInput['cases'][number];
 export type Prediction = ReportCase['predictions'][number];
+
+export function predictionOf(one: ReportCase, simulator: string): Prediction | undefined {
+  return one.predictions.find((prediction) => prediction.simulator === simulator);
+}

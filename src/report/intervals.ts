@@ -1,4 +1,5 @@
 import { quantileOf, type Weights } from './metrics.js';
+import type { Estimate } from './report-schema.js';
 
 export interface Interval {
   readonly low: number;
@@ -19,6 +20,15 @@ export function wilson(successes: number, n: number): Interval | null {
     low: successes === 0 ? 0 : Math.max(0, centre - half),
     high: successes === n ? 1 : Math.min(1, centre + half),
   };
+}
+
+/** A share with Wilson's interval; null of nothing. */
+export function share(part: number, whole: number): Estimate | null {
+  return whole === 0 ? null : estimate(part / whole, wilson(part, whole));
+}
+
+export function estimate(value: number | null, interval: Interval | null): Estimate | null {
+  return value === null ? null : { value, low: interval?.low ?? null, high: interval?.high ?? null };
 }
 
 /**

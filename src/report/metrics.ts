@@ -39,7 +39,7 @@ export function confusionCounter(judged: readonly Judged[]): (weights?: Weights)
   };
 }
 
-const ratio = (part: number, whole: number): number | null => (whole > 0 ? part / whole : null);
+export const ratio = (part: number, whole: number): number | null => (whole > 0 ? part / whole : null);
 
 export function totalOf(c: Confusion): number {
   return c.truePositives + c.falsePositives + c.falseNegatives + c.trueNegatives;
@@ -150,81 +150,6 @@ function straight(a: RocPoint, b: RocPoint, c: RocPoint): boolean {
   return Math.abs(cross) < 1e-12;
 }
 
-/** Mean squared distance between probability and truth: 0 is perfect, 0.25 is what one half everywhere gets. */
-export function brierOf(judged: readonly Judged[], weights?: Weights): number | null {
-  return meanOf(judged, weights, ({ truth, probability }) => ((truth ? 1 : 0) - probability) ** 2);
-}
-
-/** Mean negative natural logarithm of the probability given to what happened; certainties are clipped at 2^-52. */
-export function logLossOf(judged: readonly Judged[], weights?: Weights): number | null {
-  return meanOf(judged, weights, ({ truth, probability }) => {
-    const clipped = Math.min(1 - Number.EPSILON, Math.max(Number.EPSILON, probability));
-    return -Math.log(truth ? clipped : 1 - clipped);
-  });
-}
-
-export interface ReliabilityBin {
-  readonly low: number;
-  readonly high: number;
-  readonly n: number;
-  /** Mean probability of those in the bin, and the share of them that were true; null in an empty bin. */
-  readonly predicted: number | null;
-  readonly observed: number | null;
-}
-
-/** Bins of equal width; the last one includes 1. */
-export function reliabilityOf(judged: readonly Judged[], bins = 10): readonly ReliabilityBin[] {
-  const sums = Array.from({ length: bins }, () => ({ n: 0, probability: 0, truths: 0 }));
-  for (const { truth, probability } of judged) {
-    const bin = sums[Math.min(bins - 1, Math.floor(probability * bins))];
-    if (bin === undefined) continue;
-    bin.n += 1;
-    bin.probability += probability;
-    bin.truths += truth ? 1 : 0;
-  }
-  return sums.map((bin, index) => ({
-    low: index / bins,
-    high: (index + 1) / bins,
-    n: bin.n,
-    predicted: ratio(bin.probability, bin.n),
-    observed: ratio(bin.truths, bin.n),
-  }));
-}
-
-/** Mean distance between what was promised and what happened, over the bins, weighted by their counts (Naeini 2015). */
-export function expectedCalibrationErrorOf(bins: readonly ReliabilityBin[]): number | null {
-  const total = bins.reduce((sum, bin) => sum + bin.n, 0);
-  const off = bins.reduce((sum, bin) => sum + bin.n * Math.abs((bin.predicted ?? 0) - (bin.observed ?? 0)), 0);
-  return ratio(off, total);
-}
-
-export interface CoveragePoint {
-  readonly confidence: number;
-  /** Share of kernels whose confidence is at least that, and the accuracy among them. */
-  readonly coverage: number;
-  readonly accuracy: number;
-}
-
-/** How right the answers are when only the more confident are taken: from the most confident few to everybody. */
-export function coverageCurveOf(judged: readonly Judged[], limit = 120): readonly CoveragePoint[] {
-  const sorted = judged
-    .map(({ truth, probability }) => ({
-      confidence: Math.max(probability, 1 - probability),
-      right: probability >= threshold === truth,
-    }))
-    .sort((a, b) => b.confidence - a.confidence);
-  let right = 0;
-  const points: CoveragePoint[] = [];
-  sorted.forEach((answer, index) => {
-    right += answer.right ? 1 : 0;
-    if (sorted[index + 1]?.confidence === answer.confidence) return;
-    const taken = index + 1;
-    points.push({ confidence: answer.confidence, coverage: taken / sorted.length, accuracy: right / taken });
-  });
-  const stride = Math.ceil(points.length / limit);
-  return points.filter((_, index) => index === points.length - 1 || index % stride === 0);
-}
-
 /**
  * Kendall's tau-b of two equally long rows of numbers: 1 the same order, -1 the reverse, ties accounted for.
  * Null when either row is constant or shorter than two.
@@ -268,19 +193,4 @@ export function averageOf(values: readonly number[]): number | null {
 
 function probabilityAt(judged: readonly Judged[], index: number | undefined): number {
   return judged[index ?? -1]?.probability ?? Number.NaN;
-}
-
-function meanOf(
-  judged: readonly Judged[],
-  weights: Weights | undefined,
-  value: (one: Judged) => number,
-): number | null {
-  let sum = 0;
-  let total = 0;
-  judged.forEach((one, index) => {
-    const weight = weights?.[index] ?? 1;
-    sum += weight * value(one);
-    total += weight;
-  });
-  return ratio(sum, total);
 }

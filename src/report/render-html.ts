@@ -1,27 +1,21 @@
+import { describeMachine } from './environment.js';
 import { formatCount, formatCounted, formatFactor, formatMs, formatPercent } from './figures.js';
-import { describeLabels, describeSplit } from './headline.js';
-import { pageStyle } from './page-style.js';
+import { describeLabels, describeSplit, firstToTell } from './headline.js';
+import { absence, definitions, figure, legend, page, plot, table } from './page.js';
 import {
-  coveragePlot,
+  frontierPlot,
   type IntervalRow,
   intervalPlot,
   type Numbered,
   outcomePlot,
   reliabilityPlot,
   rocPlot,
-  runtimePlot,
-  timePlot,
 } from './plots.js';
-import {
-  dimensions,
-  type Estimate,
-  type Report,
-  type Scores,
-  type VerdictRow,
-  type VerdictSection,
-} from './report-schema.js';
-import { escapeMarkup, swatch } from './svg.js';
+import type { Estimate, Report, Scores, VerdictRow, VerdictSection } from './report-schema.js';
+import { escapeMarkup } from './svg.js';
 import * as tables from './tables.js';
+import { runtimePlot, timePlot } from './time-plots.js';
+import * as times from './time-tables.js';
 
 /** One self-contained page: no script, nothing fetched, every word from outside escaped. */
 export function renderHtml(report: Report): string {
@@ -35,38 +29,11 @@ export function renderHtml(report: Report): string {
     { id: 'worst', name: 'The worst errors', body: worstSection(report) },
     { id: 'made', name: 'How this was made', body: madeSection(report) },
   ];
-  const [lead = '', ...sentences] = report.headline;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="generator" content="kval ${escapeMarkup(report.generatedBy.kval)}">
-<title>${escapeMarkup(report.title)}</title>
-<style>${pageStyle}</style>
-</head>
-<body>
-<a class="skip" href="#main">To the figures</a>
-<header>
-<p class="brand">kval report</p>
-<h1>${escapeMarkup(report.title)}</h1>
-<p class="lead">${escapeMarkup(lead)}</p>
-<ul class="say">${sentences.map((sentence) => `<li>${escapeMarkup(sentence)}</li>`).join('')}</ul>
-<ul class="figures">${keyFigures(report)}</ul>
-<nav aria-label="Sections"><ul>${sections.map(({ id, name }) => `<li><a href="#${id}">${name}</a></li>`).join('')}</ul></nav>
-</header>
-<main id="main">
-${sections.map(({ id, name, body }) => `<section aria-labelledby="${id}"><h2 id="${id}">${name}</h2>\n${body}</section>`).join('\n')}
-</main>
-<footer>Made by kval ${escapeMarkup(report.generatedBy.kval)}${report.generatedBy.at === undefined ? '' : `, ${escapeMarkup(report.generatedBy.at)}`}. The JSON form of this report holds every number behind it.</footer>
-</body>
-</html>
-`;
+  const { title, headline, generatedBy } = report;
+  return page({ title, headline, figures: keyFigures(report), sections, generatedBy });
 }
 
-function keyFigures(report: Report): string {
+function keyFigures(report: Report): string[] {
   const first = report.simulators[0]?.id ?? '';
   const { runtime, time } = report;
   const typical = runtime.rows.find(({ id }) => id === first)?.medianAbsolutePercentageError;
@@ -88,40 +55,28 @@ function keyFigures(report: Report): string {
           `${formatFactor(own.timesFaster)}x`,
           `${formatMs(own.duration?.medianMs)} instead of ${formatMs(time.real?.medianMs)} (medians)`,
         ),
-  ].join('');
+  ];
 }
 
-function verdictFigure(name: string, section: VerdictSection, id: string): string {
-  const scores = scoresOf(section, id);
-  if (scores === null)
+function verdictFigure(name: string, section: VerdictSection, first: string): string {
+  const row = firstToTell(section, first);
+  const scores = row?.scores ?? null;
+  if (row === undefined || scores === null)
     return figure(name, null, section.unmeasurable === null ? 'not predicted' : 'nothing to measure it with');
   const guesses = section.rows.filter(({ kind, scores }) => kind === 'baseline' && scores !== null);
   const against = guesses.map((guess) => `${guess.name} ${formatPercent(guess.scores?.accuracy.value, '%')}`);
-  return figure(name, formatPercent(scores.accuracy.value, '%'), [interval(scores.accuracy), ...against].join('; '));
-}
-
-function figure(name: string, value: string | null, more: string): string {
-  const big =
-    value === null ? '<span class="big absent">not measured</span>' : `<span class="big">${escapeMarkup(value)}</span>`;
-  return `<li><span class="name">${escapeMarkup(name)}</span>${big}<span class="more">${escapeMarkup(more)}</span></li>`;
+  const who = row.id === first ? [] : [row.id];
+  const more = [...who, interval(scores.accuracy), ...against].join('; ');
+  return figure(name, formatPercent(scores.accuracy.value, '%'), more);
 }
 
 function interval({ low, high }: Estimate): string {
   return low === null || high === null ? 'no interval' : `95%: ${formatPercent(low)} to ${formatPercent(high)}`;
 }
 
-function scoresOf(section: VerdictSection, id: string): Scores | null {
-  return section.rows.find((row) => row.id === id)?.scores ?? null;
-}
-
 /** Simulators stand first in every section, in the report's order: their place is their number. */
 function numbered<Row>(rows: readonly Row[]): Numbered<Row>[] {
   return rows.map((row, series) => ({ ...row, series }));
-}
-
-function legend(rows: readonly Numbered<{ name: string }>[]): string {
-  if (rows.length < 2) return '';
-  return `<ul class="legend" aria-label="Marks in the plots">${rows.map(({ name, series }) => `<li>${swatch(series)}${escapeMarkup(name)}</li>`).join('')}</ul>`;
 }
 
 function verdictSection(section: VerdictSection): string {
@@ -150,7 +105,8 @@ function verdictSection(section: VerdictSection): string {
     `<div class="plots small">${measures.map((measure) => plot(measure.title, intervalPlot(measure), '')).join('')}</div>`,
     table(tables.qualityTable(section)),
     matrices(section),
-    ...dimensions.map((dimension) => table(tables.groupTable(section, dimension))),
+    `<p class="note">${tables.groupNote}</p>`,
+    ...tables.groupTables(section).map(table),
   ].join('\n');
 }
 
@@ -178,9 +134,9 @@ function runtimeSection({ runtime }: Report): string {
     'Each mark is a kernel. On the dashed line the prediction is right; inside the band it is within a factor of two.',
   );
   return [
-    table(tables.runtimeTable(runtime)),
+    table(times.runtimeTable(runtime)),
     drawn.length === 0 ? '' : `${legend(drawn)}<div class="plots">${scatter}</div>`,
-    runtime.presence.length === 0 ? '' : table(tables.presenceTable(runtime)),
+    runtime.presence.length === 0 ? '' : table(times.presenceTable(runtime)),
   ].join('\n');
 }
 
@@ -188,15 +144,17 @@ function confidenceSection(report: Report): string {
   const blocks = [report.compiled, report.correct].flatMap((section) => {
     const rows = numbered(section.rows).filter(({ kind, scores }) => kind === 'simulator' && scores !== null);
     if (section.unmeasurable !== null || rows.length === 0) return [];
-    return [`${legend(rows)}<div class="plots">${confidencePlots(section, rows).join('')}</div>`];
+    return [
+      `${legend(rows)}<div class="plots">${confidencePlots(section, rows).join('')}</div>`,
+      table(tables.operatingTable(section)),
+    ];
   });
   if (blocks.length === 0) return absence('With no verdict to measure, confidence cannot be measured either.');
-  return [...blocks, table(tables.escalationTable(report))].join('\n');
+  return blocks.join('\n');
 }
 
 function confidencePlots(section: VerdictSection, rows: readonly Numbered<VerdictRow>[]): string[] {
   const { target } = section;
-  const majority = scoresOf(section, 'majority')?.accuracy.value ?? null;
   return [
     plot(
       `Reliability: ${target}`,
@@ -204,9 +162,9 @@ function confidencePlots(section: VerdictSection, rows: readonly Numbered<Verdic
       'On the dashed line a promise of 80% comes true in 80%. Below: how many kernels got such a probability; small marks stand for fewer than five.',
     ),
     plot(
-      `Coverage: ${target}`,
-      coveragePlot(rows, target, majority),
-      'Read from the right: all answers taken, then only the more and more confident ones. A line that rises to the left means that its confidence can be used.',
+      `Frontier: ${target}`,
+      frontierPlot(rows, target),
+      'From the right: every kernel judged for real, then more and more left to the simulator, its surest answers first. The lower the line, the better.',
     ),
     plot(
       `ROC: ${target}`,
@@ -218,19 +176,19 @@ function confidencePlots(section: VerdictSection, rows: readonly Numbered<Verdic
 
 function timeSection(report: Report): string {
   const { time } = report;
-  const any = time.real !== null || time.simulators.some(({ duration }) => duration !== null);
-  const drawn = any
-    ? `<div class="plots">${plot('Time of a verdict', timePlot(time), 'The mark is the median, the line reaches to the 90% quantile; the scale is logarithmic.')}</div>`
-    : '';
-  return `${table(tables.timeTable(report))}${drawn}`;
+  const timed = [time.real, ...time.simulators.map(({ duration }) => duration)].filter((duration) => duration !== null);
+  const drawn =
+    timed.length > 1
+      ? `<div class="plots">${plot('Time of a verdict', timePlot(time), 'The mark is the median, the line reaches to the 90% quantile; the scale is logarithmic.')}</div>`
+      : '';
+  return `${table(times.timeTable(report))}${drawn}`;
 }
 
-function kernelsSection(report: Report): string {
-  const { counts } = report;
+function kernelsSection({ counts }: Report): string {
   if (counts.kernels === 0) return absence('The test split holds no kernel.');
   const fidelities = counts.fidelities.map(({ fidelity, n }) => `${formatCount(n)} ${fidelity}`).join(', ');
   const spoken = `${formatCounted(counts.kernels, 'kernel')} of ${formatCounted(counts.problems, 'problem')} by ${formatCounted(counts.generators, 'generator')}; labels: ${fidelities}; ${formatCount(counts.timed)} timed.`;
-  return `<p>${escapeMarkup(spoken)}</p><div class="plots">${plot('What really happened', outcomePlot(counts.outcomes), '')}</div>${table(tables.outcomeTable(report))}`;
+  return `<p>${escapeMarkup(spoken)}</p><div class="plots">${plot('What really happened', outcomePlot(counts.outcomes), '')}</div>`;
 }
 
 function worstSection({ worst, simulators }: Report): string {
@@ -259,12 +217,15 @@ function worstError(one: Report['worst'][number]): string {
     excerpt === null
       ? ''
       : `<pre tabindex="0" aria-label="Kernel ${escapeMarkup(one.candidateHash.slice(0, 12))}"><code>${escapeMarkup(excerpt.text)}</code></pre>`;
-  return `<details>${head}<div class="inside"><p class="note">Kernel <code>${escapeMarkup(one.candidateHash.slice(0, 16))}</code>. ${where}</p>${code}</div></details>`;
+  const said = one.diagnostics
+    .map((message) => `<p class="note">said of it: <code>${escapeMarkup(message)}</code></p>`)
+    .join('');
+  return `<details>${head}<div class="inside"><p class="note">Kernel <code>${escapeMarkup(one.candidateHash.slice(0, 16))}</code>. ${where}</p>${said}${code}</div></details>`;
 }
 
 function madeSection({ split, labels, simulators, generatedBy, notes }: Report): string {
   const entries: [string, string][] = [
-    ['Split', `${escapeMarkup(describeSplit(split.kind))} Seed ${split.seed}.`],
+    ['Split', `${escapeMarkup(describeSplit({ split, simulators }))} Seed ${split.seed}.`],
     [
       'Rows',
       `${formatCount(split.trainRows)} to train on, ${formatCount(split.validationRows)} to calibrate on, ${formatCount(split.testRows)} held out.`,
@@ -274,11 +235,11 @@ function madeSection({ split, labels, simulators, generatedBy, notes }: Report):
       split.datasetHash === null ? 'no hash was handed over' : `<code>${escapeMarkup(split.datasetHash)}</code>`,
     ],
     ['Labels', escapeMarkup(`Labels ${describeLabels(labels)}.`)],
-    ...simulators.map(({ id, engine, model, calibration }): [string, string] => [
+    ...simulators.map(({ id, engine, model, calibration, trainedOn }): [string, string] => [
       'Simulator',
-      `${escapeMarkup(id)}: engine ${escapeMarkup(engine)}, model <code>${escapeMarkup(model)}</code>, calibration <code>${escapeMarkup(calibration)}</code>.`,
+      `${escapeMarkup(id)}: engine ${escapeMarkup(engine)}, model <code>${escapeMarkup(model)}</code>, calibration <code>${escapeMarkup(calibration)}</code>, trained on ${trainedOn === null ? 'nobody knows what' : `data set <code>${escapeMarkup(trainedOn)}</code>`}.`,
     ]),
-    ['Machine', escapeMarkup(tables.describeMachine(generatedBy.machine))],
+    ['Machine', escapeMarkup(describeMachine(generatedBy.machine))],
     ['kval', escapeMarkup(generatedBy.kval)],
     ...generatedBy.commands.map((command): [string, string] => ['Command', `<code>${escapeMarkup(command)}</code>`]),
     [
@@ -291,39 +252,5 @@ function madeSection({ split, labels, simulators, generatedBy, notes }: Report):
     ],
     ...notes.map((note): [string, string] => ['Note', escapeMarkup(note)]),
   ];
-  return `<dl>${entries.map(([name, value]) => `<dt>${name}</dt><dd>${value}</dd>`).join('')}</dl>`;
-}
-
-function absence(reason: string): string {
-  return `<p class="absence"><b>Not measured.</b> ${escapeMarkup(reason)}</p>`;
-}
-
-function plot(what: string, drawn: string, caption: string): string {
-  const head = what === '' ? '' : `<p class="what">${escapeMarkup(what)}</p>`;
-  return `<figure>${head}${drawn}${caption === '' ? '' : `<figcaption>${escapeMarkup(caption)}</figcaption>`}</figure>`;
-}
-
-function table({ title, columns, rows, notes }: tables.Table): string {
-  const align = (index: number): string => (columns[index]?.numeric ? ' class="num"' : '');
-  const head = columns.map(
-    ({ name }, index) => `<th scope="col"${align(index)}>${name === '' ? '<span></span>' : escapeMarkup(name)}</th>`,
-  );
-  const body = rows.map(({ kind, cells }) => {
-    const drawn = cells.map((cell, index) =>
-      index === 0
-        ? `<th scope="row"${align(0)}>${escapeMarkup(cell)}</th>`
-        : `<td${align(index)}>${withInterval(cell)}</td>`,
-    );
-    return `<tr class="${kind}">${drawn.join('')}</tr>`;
-  });
-  const said = notes.map((note) => `<p class="note">${escapeMarkup(note)}</p>`).join('');
-  return `<div class="scroll${columns.length > 6 ? ' wide' : ''}" tabindex="0" role="region" aria-label="${escapeMarkup(title)}"><table><caption>${escapeMarkup(title)}</caption><thead><tr>${head.join('')}</tr></thead><tbody>${body.join('')}</tbody></table></div>${said}`;
-}
-
-function withInterval(cell: string): string {
-  const match = /^(\S+) (\(.+\))$/.exec(cell);
-  const [, value, bounds] = match ?? [];
-  return value === undefined || bounds === undefined
-    ? escapeMarkup(cell)
-    : `${escapeMarkup(value)} <span class="interval">${escapeMarkup(bounds)}</span>`;
+  return definitions(entries);
 }

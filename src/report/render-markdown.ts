@@ -1,7 +1,10 @@
+import { describeMachine } from './environment.js';
 import { formatCount } from './figures.js';
 import { describeLabels, describeSplit } from './headline.js';
-import { dimensions, type Report, type VerdictSection } from './report-schema.js';
+import { inline, table } from './markdown.js';
+import type { Report, VerdictSection } from './report-schema.js';
 import * as tables from './tables.js';
+import * as times from './time-tables.js';
 
 /** The report as Markdown tables, for a repository, an issue or a model card. */
 export function renderMarkdown(report: Report): string {
@@ -13,11 +16,13 @@ export function renderMarkdown(report: Report): string {
     ...verdictParts('Is it correct?', report.correct),
     '## How fast is it?',
     ...(runtime.unmeasurable === null
-      ? [table(tables.runtimeTable(runtime)), runtime.presence.length === 0 ? '' : table(tables.presenceTable(runtime))]
+      ? [table(times.runtimeTable(runtime)), runtime.presence.length === 0 ? '' : table(times.presenceTable(runtime))]
       : [inline(runtime.unmeasurable)]),
     '## Confidence and time',
-    table(tables.escalationTable(report)),
-    table(tables.timeTable(report)),
+    ...[report.compiled, report.correct]
+      .filter(({ unmeasurable }) => unmeasurable === null)
+      .map((section) => table(tables.operatingTable(section))),
+    table(times.timeTable(report)),
     '## The held-out kernels',
     table(tables.outcomeTable(report)),
     ...worstPart(report),
@@ -34,20 +39,9 @@ function verdictParts(heading: string, section: VerdictSection): string[] {
     table(tables.verdictTable(section)),
     table(tables.qualityTable(section)),
     table(tables.confusionTable(section)),
-    ...dimensions.map((dimension) => table(tables.groupTable(section, dimension))),
+    inline(tables.groupNote),
+    ...tables.groupTables(section).map(table),
   ];
-}
-
-function table({ title, columns, rows, notes }: tables.Table): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map(inline).join(' | ')} |`;
-  return [
-    `**${inline(title)}**`,
-    '',
-    line(columns.map(({ name }) => name)),
-    `|${columns.map(({ numeric }) => (numeric ? '---:' : '---')).join('|')}|`,
-    ...rows.map(({ cells }) => line(cells)),
-    ...notes.flatMap((note) => ['', inline(note)]),
-  ].join('\n');
 }
 
 function worstPart({ worst }: Report): string[] {
@@ -70,20 +64,15 @@ function provenance({ split, labels, simulators, generatedBy, notes }: Report): 
     `${split.testRows} held out`,
   ];
   return [
-    `- ${inline(describeSplit(split.kind))} Seed ${split.seed}; rows: ${rows.join(', ')}${split.datasetHash === null ? '' : `; data set \`${split.datasetHash}\``}.`,
+    `- ${inline(describeSplit({ split, simulators }))} Seed ${split.seed}; rows: ${rows.join(', ')}${split.datasetHash === null ? '' : `; data set \`${split.datasetHash}\``}.`,
     `- Labels ${inline(describeLabels(labels))}.`,
     ...simulators.map(
-      ({ id, engine, model, calibration }) =>
-        `- ${inline(`${id}: engine ${engine}, model ${model}, calibration ${calibration}.`)}`,
+      ({ id, engine, model, calibration, trainedOn }) =>
+        `- ${inline(`${id}: engine ${engine}, model ${model}, calibration ${calibration}, trained on ${trainedOn === null ? 'nobody knows what' : `data set ${trainedOn}`}.`)}`,
     ),
-    `- kval ${inline(generatedBy.kval)} on ${inline(tables.describeMachine(generatedBy.machine))}${generatedBy.at === undefined ? '' : `, ${generatedBy.at}`}.`,
+    `- kval ${inline(generatedBy.kval)} on ${inline(describeMachine(generatedBy.machine))}${generatedBy.at === undefined ? '' : `, ${generatedBy.at}`}.`,
     ...generatedBy.commands.map((command) => `- \`${command.replace(/`/g, "'")}\``),
     ...notes.map((note) => `- ${inline(note)}`),
     `- Intervals by resampling problems: 1,000 resamples (${formatCount(400)} for runtimes), seed ${split.seed}.`,
   ].join('\n');
-}
-
-/** Text that means nothing to Markdown but itself. */
-function inline(text: string): string {
-  return text.replace(/[\\`*_{}[\]<>#|~]/g, (sign) => `\\${sign}`).replace(/\s*\n\s*/g, ' ');
 }

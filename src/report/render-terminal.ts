@@ -1,5 +1,4 @@
-import { styleText } from 'node:util';
-import CliTable from 'cli-table3';
+import { describeMachine } from './environment.js';
 import {
   formatCount,
   formatCounted,
@@ -10,18 +9,16 @@ import {
   formatShare,
   none,
 } from './figures.js';
+import { paper, paperCaveat } from './paper.js';
 import type { Report, VerdictRow, VerdictSection } from './report-schema.js';
-import { describeMachine, paper, paperCaveat } from './tables.js';
-
-const width = 100;
+import { type Bold, boldWhere, clip, draw, oneLine, width, wrap } from './terminal.js';
 
 /**
  * The report's heart within 100 columns: what was compared, the two verdict tables, runtimes, times. Plain text;
  * `colour` adds bold headings and is for terminals only.
  */
 export function renderTerminal(report: Report, options: { colour?: boolean } = {}): string {
-  const bold = (text: string): string =>
-    options.colour === true ? styleText('bold', text, { validateStream: false }) : text;
+  const bold = boldWhere(options.colour === true);
   const parts = [
     bold(clip(oneLine(report.title), width)),
     ...report.headline.map((sentence) => wrap(sentence, '- ', '  ')),
@@ -36,8 +33,6 @@ export function renderTerminal(report: Report, options: { colour?: boolean } = {
   return `${parts.join('\n')}\n`;
 }
 
-type Bold = (text: string) => string;
-
 function verdictPart(section: VerdictSection, bold: Bold): string[] {
   const heading = section.target === 'compiled' ? 'Does it compile?' : 'Is it correct?';
   const { positives, negatives } = section;
@@ -46,16 +41,39 @@ function verdictPart(section: VerdictSection, bold: Bold): string[] {
   const published = publishedCells(section.target);
   const rows = [...section.rows.map(verdictCells), published];
   const counted = `${formatCount(positives)} ${section.target}, ${formatCount(negatives)} not, of ${formatCounted(section.problems, 'problem')}`;
-  return [bold(`${heading} ${counted}`), draw(heads, rows), ...section.notes.map((note) => wrap(note, '  ', '  ')), ''];
+  return [
+    bold(`${heading} ${counted}`),
+    draw(heads, rows),
+    ...hybridLine(section),
+    ...silent(section),
+    ...section.notes.map((note) => wrap(note, '  ', '  ')),
+    '',
+  ];
 }
 
-function verdictCells({ name, n, scores, reason }: VerdictRow): string[] {
-  if (scores === null)
-    return [clip(name, 18), none, clip(reason ?? none, 18), ...Array.from({ length: 6 }, () => none)];
+/** Who has no figures, and why. */
+function silent({ rows }: VerdictSection): string[] {
+  return rows.flatMap(({ name, reason }) => (reason === null ? [] : [wrap(`${name}: ${reason}.`, '  ', '  ')]));
+}
+
+/** The one point of the frontier that is asked for most. */
+function hybridLine({ rows }: VerdictSection): string[] {
+  const said = rows.flatMap(({ kind, name, operating }) => {
+    const point = operating.find(({ wrongAtMost }) => wrongAtMost === 0.02)?.point;
+    return kind === 'baseline' || point === undefined
+      ? []
+      : [`${formatPercent(point?.realCalls ?? 1, '%')} beside ${name}`];
+  });
+  const line = `For at most 2% wrong final verdicts a hybrid judges for real: ${said.join(', ')}.`;
+  return said.length === 0 ? [] : [wrap(line, '  ', '  ')];
+}
+
+function verdictCells({ name, n, scores }: VerdictRow): string[] {
+  if (scores === null) return [clip(name, 18), ...Array.from({ length: 8 }, () => none)];
   const { accuracy, precision, recall, f1, balancedAccuracy, auc, brier } = scores;
   const short = formatShare(accuracy).replace(' to ', '-');
   const shares = [precision, recall, f1, balancedAccuracy].map((estimate) => formatPercent(estimate?.value));
-  return [clip(name, 18), formatCount(n), short, ...shares, formatNumber(auc?.value), formatNumber(brier)];
+  return [clip(name, 18), formatCount(n), short, ...shares, formatNumber(auc?.value), formatNumber(brier?.value)];
 }
 
 function publishedCells(target: VerdictSection['target']): string[] {
@@ -114,38 +132,4 @@ function timePart({ time, generatedBy }: Report, bold: Bold): string[] {
     wrap(`On ${describeMachine(generatedBy.machine)}.`, '  ', '  '),
     '',
   ];
-}
-
-function draw(heads: string[], rows: string[][]): string {
-  const table = new CliTable({
-    head: heads,
-    colAligns: heads.map((_, index) => (index === 0 ? 'left' : 'right')),
-    style: { head: [], border: [], 'padding-left': 1, 'padding-right': 1 },
-    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
-  });
-  table.push(...rows.map((cells) => cells.map(oneLine)));
-  return table.toString();
-}
-
-function wrap(text: string, first: string, rest: string): string {
-  const lines: string[] = [];
-  let line = first;
-  for (const word of oneLine(text).split(' ')) {
-    const fits = line.length + word.length + 1 <= width;
-    if (!fits && line.trim() !== '') {
-      lines.push(line);
-      line = rest;
-    }
-    line += `${line === first || line === rest ? '' : ' '}${clip(word, width - rest.length)}`;
-  }
-  return [...lines, line].join('\n');
-}
-
-/** Names come from files: no line breaks, no escape sequences. */
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
-}
-
-function clip(text: string, limit: number): string {
-  return text.length > limit ? `${text.slice(0, limit - 3)}...` : text;
 }

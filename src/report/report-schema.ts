@@ -12,7 +12,7 @@ const scoresSchema = z.object({
     falseNegatives: z.int(),
     trueNegatives: z.int(),
   }),
-  /** Shares carry Wilson's interval; f1, balanced accuracy, AUC and gains one bootstrapped over problems. */
+  /** Shares carry Wilson's interval, everything else one bootstrapped over problems. */
   accuracy: estimateSchema,
   precision: estimateSchema.nullable(),
   recall: estimateSchema.nullable(),
@@ -20,13 +20,21 @@ const scoresSchema = z.object({
   balancedAccuracy: estimateSchema.nullable(),
   auc: estimateSchema.nullable(),
   /** Null for a baseline that gives no probability. */
-  brier: z.number().nullable(),
-  logLoss: z.number().nullable(),
-  expectedCalibrationError: z.number().nullable(),
+  brier: estimateSchema.nullable(),
+  logLoss: estimateSchema.nullable(),
+  expectedCalibrationError: estimateSchema.nullable(),
   /** Accuracy minus that of the majority guess on the same kernels. */
   overMajority: estimateSchema.nullable(),
 });
 export type Scores = z.infer<typeof scoresSchema>;
+
+const frontierPointSchema = z.object({
+  threshold: z.number(),
+  realCalls: z.number(),
+  disagreement: z.number(),
+  taken: z.int(),
+  wrong: z.int(),
+});
 
 const verdictRowSchema = z.object({
   kind: z.enum(['simulator', 'baseline']),
@@ -47,11 +55,14 @@ const verdictRowSchema = z.object({
     }),
   ),
   roc: z.array(z.object({ falsePositiveRate: z.number(), truePositiveRate: z.number() })),
-  coverage: z.array(z.object({ confidence: z.number(), coverage: z.number(), accuracy: z.number() })),
+  /** What a hybrid would do, threshold by threshold; thinned for drawing. */
+  frontier: z.array(frontierPointSchema),
+  /** The fewest real calls that keep the wrong final verdicts at or below a share; null where every kernel needs one. */
+  operating: z.array(z.object({ wrongAtMost: z.number(), point: frontierPointSchema.nullable() })),
 });
 export type VerdictRow = z.infer<typeof verdictRowSchema>;
 
-export const dimensions = ['level', 'family', 'generator', 'length'] as const;
+export const dimensions = ['level', 'family', 'generator', 'mutation', 'length'] as const;
 export type Dimension = (typeof dimensions)[number];
 
 const groupSchema = z.object({
@@ -59,14 +70,19 @@ const groupSchema = z.object({
   n: z.int(),
   problems: z.int(),
   positives: z.int(),
+  /** Accuracy of the problem prior in this group. */
+  priorAccuracy: z.number().nullable(),
   rows: z.array(
     z.object({
       simulator: z.string(),
       n: z.int(),
       accuracy: estimateSchema.nullable(),
+      precision: z.number().nullable(),
+      recall: z.number().nullable(),
       f1: z.number().nullable(),
       balancedAccuracy: z.number().nullable(),
       auc: z.number().nullable(),
+      brier: z.number().nullable(),
     }),
   ),
 });
@@ -147,20 +163,6 @@ const timeSectionSchema = z.object({
 });
 export type TimeSection = z.infer<typeof timeSectionSchema>;
 
-const escalationSchema = z.object({
-  simulator: z.string(),
-  rows: z.array(
-    z.object({
-      confidence: z.number(),
-      answered: z.number(),
-      n: z.int(),
-      compiled: estimateSchema.nullable(),
-      correct: estimateSchema.nullable(),
-    }),
-  ),
-});
-export type Escalation = z.infer<typeof escalationSchema>;
-
 const worstErrorSchema = z.object({
   simulator: z.string(),
   target: z.enum(['compiled', 'correct', 'runtime']),
@@ -173,6 +175,8 @@ const worstErrorSchema = z.object({
   prediction: z.string(),
   /** How wrong: the probability given to the wrong answer, or the factor between the runtimes. */
   wrongness: z.number(),
+  /** What compilers and rules said of it, the first of it. */
+  diagnostics: z.array(z.string()),
   excerpt: z.object({ text: z.string(), firstLine: z.int(), lines: z.int(), ofLines: z.int() }).nullable(),
 });
 export type WorstError = z.infer<typeof worstErrorSchema>;
@@ -200,7 +204,6 @@ export const reportSchema = z.object({
   correct: verdictSectionSchema,
   runtime: runtimeSectionSchema,
   time: timeSectionSchema,
-  escalation: z.array(escalationSchema),
   worst: z.array(worstErrorSchema),
   generatedBy: generatedBySchema,
   notes: z.array(z.string()),

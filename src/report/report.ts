@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { KvalError } from '../errors.js';
 import { outcomeStatuses } from '../verdict.js';
 import { headlineOf } from './headline.js';
-import { type ReportCase, type ReportInput, reportInputSchema } from './input.js';
+import { predictionOf, type ReportCase, type ReportInput, reportInputSchema } from './input.js';
 import { averageOf, quantileOf } from './metrics.js';
-import type { Duration, Escalation, Report, TimeSection } from './report-schema.js';
+import type { Duration, Report, TimeSection } from './report-schema.js';
 import { scoreRuntimes } from './runtime-section.js';
-import { predictionOf, scoreVerdicts, share } from './verdict-section.js';
+import { scoreVerdicts } from './verdict-section.js';
 import { worstErrors } from './worst.js';
 
 export { type ReportCase, type ReportInput, reportInputSchema } from './input.js';
@@ -38,7 +38,6 @@ export function buildReport(unchecked: ReportInput): Report {
     simulators,
     counts,
     ...sections,
-    escalation: input.simulators.map(({ id }) => escalate(input, id)),
     worst: worstErrors(input),
     generatedBy,
     notes,
@@ -104,31 +103,4 @@ function durationOf(durations: readonly number[]): Duration | null {
   const mean = averageOf(durations);
   if (medianMs === null || p90Ms === null || mean === null) return null;
   return { n: durations.length, medianMs, p90Ms, totalMs: mean * durations.length };
-}
-
-const confidences = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
-
-/** What a hybrid gets from a simulator if it takes only answers of at least some confidence. */
-function escalate(input: ReportInput, simulator: string): Escalation {
-  const answers = input.cases.flatMap((one) => {
-    const prediction = predictionOf(one, simulator);
-    return prediction === undefined ? [] : [{ truth: one.truth, prediction }];
-  });
-  const rows = confidences.map((confidence) => {
-    const taken = answers.filter(({ prediction }) => prediction.confidence >= confidence);
-    const right = (target: 'compiled' | 'correct'): boolean[] =>
-      taken.flatMap(({ truth, prediction }) => {
-        const [known, told] = [truth[target], prediction[target]];
-        return known === null || told === null ? [] : [told >= 0.5 === known];
-      });
-    const [compiled, correct] = [right('compiled'), right('correct')];
-    return {
-      confidence,
-      answered: answers.length === 0 ? 0 : taken.length / answers.length,
-      n: taken.length,
-      compiled: share(compiled.filter(Boolean).length, compiled.length),
-      correct: share(correct.filter(Boolean).length, correct.length),
-    };
-  });
-  return { simulator, rows };
 }

@@ -1,9 +1,9 @@
 import { formatCounted } from './figures.js';
-import type { ReportCase, ReportInput } from './input.js';
-import { clusteredBootstrap } from './intervals.js';
+import { predictionOf, type ReportCase, type ReportInput } from './input.js';
+import { clusteredBootstrap, estimate, share } from './intervals.js';
 import { averageOf, kendallTauBOf, medianOf, type Weights } from './metrics.js';
 import type { Estimate, RuntimeRow, RuntimeSection } from './report-schema.js';
-import { estimate, fewKernels, predictionOf, share } from './verdict-section.js';
+import { fewKernels } from './verdict-section.js';
 
 interface Timed {
   readonly one: ReportCase;

@@ -1,16 +1,7 @@
-import {
-  formatCount,
-  formatFactor,
-  formatGain,
-  formatMilliseconds,
-  formatMs,
-  formatNumber,
-  formatPercent,
-  formatScore,
-  formatShare,
-  none,
-} from './figures.js';
-import type { Dimension, Report, RuntimeSection, VerdictSection } from './report-schema.js';
+import { formatCount, formatGain, formatNumber, formatPercent, formatScore, formatShare, none } from './figures.js';
+import { share } from './intervals.js';
+import { paper, paperCaveat } from './paper.js';
+import { type Dimension, dimensions, type Report, type VerdictSection } from './report-schema.js';
 import { fewKernels } from './verdict-section.js';
 
 /** A table before it has a look: every renderer draws the same ones. */
@@ -32,25 +23,14 @@ export interface Row {
   readonly cells: readonly string[];
 }
 
-const text = (name: string): Column => ({ name, numeric: false });
-const number = (name: string): Column => ({ name, numeric: true });
+export const text = (name: string): Column => ({ name, numeric: false });
+export const number = (name: string): Column => ({ name, numeric: true });
 
 export const questions = {
   compiled: 'Does it compile?',
   correct: 'Is it correct?',
   runtime: 'How fast is it?',
 } as const;
-
-/** GTM fine-tuned on its authors' CUDA validator: Table 4 of arXiv 2512.04535. */
-export const paper = {
-  name: 'GTM, as published',
-  compiled: { accuracy: 0.9065, precision: 0.9365, recall: 0.8728, f1: 0.9035 },
-  correct: { accuracy: 0.9602, precision: 0.9464, recall: 0.7114, f1: 0.8123 },
-  runtime: { presence: 0.9945, n: 298, meanMs: 7.04, medianMs: 0.1 },
-} as const;
-
-export const paperCaveat =
-  '"GTM, as published" is Table 4 of arXiv 2512.04535 on its own data. It names neither its split nor its version of the problem sizes, so the row is a landmark, not a rival.';
 
 /** The paper's form: accuracy, precision, recall, F1, with "yes" as the positive answer. */
 export function verdictTable(section: VerdictSection): Table {
@@ -86,7 +66,7 @@ export function qualityTable(section: VerdictSection): Table {
   const rows = section.rows.flatMap(({ kind, name, scores }): Row[] => {
     if (scores === null) return [];
     const { balancedAccuracy, auc, overMajority, brier, expectedCalibrationError, logLoss } = scores;
-    const probabilities = [brier, expectedCalibrationError, logLoss].map((value) => formatNumber(value));
+    const probabilities = [brier, expectedCalibrationError, logLoss].map(formatScore);
     return [
       {
         kind,
@@ -145,23 +125,36 @@ const dimensionNames: Record<Dimension, string> = {
   level: 'level',
   family: 'family of problem',
   generator: 'generator',
+  mutation: 'mutation operator',
   length: 'length of source',
 };
 
-export function groupTable(section: VerdictSection, dimension: Dimension): Table {
+/** What must be known to read the tables of parts. */
+export const groupNote =
+  'The same for parts of the kernels. prior: accuracy of the problem prior; prec.: precision; bal.: balanced accuracy.';
+
+/** A table for each way to divide the kernels that divides them at all. */
+export function groupTables(section: VerdictSection): Table[] {
+  return dimensions
+    .filter((dimension) => section.groups[dimension].length > 1)
+    .map((dimension) => groupTable(section, dimension));
+}
+
+function groupTable(section: VerdictSection, dimension: Dimension): Table {
   const groups = section.groups[dimension];
   const several = groups.some(({ rows }) => rows.length > 1);
-  const rows = groups.flatMap(({ name, n, problems, positives, rows: scores }): Row[] =>
+  const rows = groups.flatMap(({ name, n, problems, positives, priorAccuracy, rows: scores }): Row[] =>
     scores.map((score, index) => ({
       kind: 'plain',
       cells: [
         index === 0 ? `${name}${n < fewKernels ? ' *' : ''}` : '',
-        ...(index === 0 ? [formatCount(n), formatCount(problems), formatPercent(positives / n)] : ['', '', '']),
+        ...(index === 0
+          ? [...[n, problems].map(formatCount), ...[positives / n, priorAccuracy].map((value) => formatPercent(value))]
+          : ['', '', '', '']),
         ...(several ? [score.simulator] : []),
         formatShare(score.accuracy),
-        formatPercent(score.f1),
-        formatPercent(score.balancedAccuracy),
-        formatNumber(score.auc),
+        ...[score.precision, score.recall, score.f1, score.balancedAccuracy].map((value) => formatPercent(value)),
+        ...[score.auc, score.brier].map((value) => formatNumber(value)),
       ],
     })),
   );
@@ -172,157 +165,56 @@ export function groupTable(section: VerdictSection, dimension: Dimension): Table
       number('kernels'),
       number('problems'),
       number(`${section.target} %`),
+      number('prior %'),
       ...(several ? [text('simulator')] : []),
       number('accuracy %'),
+      number('prec. %'),
+      number('recall %'),
       number('F1 %'),
-      number('balanced %'),
+      number('bal. %'),
       number('AUC'),
+      number('Brier'),
     ],
     rows,
     notes: groups.some(({ n }) => n < fewKernels) ? [`* fewer than ${fewKernels} kernels: too few to rank by.`] : [],
   };
 }
 
-export function runtimeTable(section: RuntimeSection): Table {
-  const rows = section.rows.map((row): Row => {
-    if (row.n === 0)
-      return { kind: row.kind, cells: [row.name, none, row.reason ?? none, none, none, none, none, none] };
-    const tau = row.kendallTau;
-    const inMs = (estimate: typeof row.meanAbsoluteErrorMs): string => {
-      if (estimate === null) return none;
-      const { value, low, high } = estimate;
-      const written = formatMilliseconds(value);
-      return low === null ? written : `${written} (${formatMilliseconds(low)} to ${formatMilliseconds(high)})`;
-    };
-    return {
-      kind: row.kind,
-      cells: [
-        row.name,
-        formatCount(row.n),
-        inMs(row.medianAbsoluteErrorMs),
-        inMs(row.meanAbsoluteErrorMs),
-        formatShare(row.medianAbsolutePercentageError),
-        formatShare(row.withinTwofold),
-        tau === null ? none : `${formatNumber(tau.value, 2)} (${formatCount(tau.problems)} problems)`,
-        formatShare(row.intervalCoverage),
-      ],
-    };
-  });
-  const { n, meanMs, medianMs } = paper.runtime;
-  rows.push({
-    kind: 'reference',
-    cells: [paper.name, String(n), medianMs.toFixed(2), meanMs.toFixed(2), none, none, none, none],
-  });
-  return {
-    title: `${questions.runtime} Runtimes`,
-    columns: [
-      text('who'),
-      number('timed kernels'),
-      number('median error, ms'),
-      number('mean error, ms'),
-      number('median error, %'),
-      number('within 2x, %'),
-      number('Kendall tau'),
-      number('inside 80% interval, %'),
-    ],
-    rows,
-    notes: [
-      'Errors are absolute. Kendall tau (tau-b) asks whether kernels of one problem are put in the right order: 1 always, 0 as by chance.',
-      ...section.notes,
-      `${paperCaveat} An error in milliseconds means nothing without the problem sizes: 0.10 ms is about 2% of a median runtime at today's KernelBench sizes, and about 100% at its first ones.`,
-    ],
-  };
-}
-
-export function presenceTable(section: RuntimeSection): Table {
-  const rows = section.presence.map(
-    ({ name, n, accuracy }): Row => ({
-      kind: 'simulator',
-      cells: [name, formatCount(n), formatShare(accuracy)],
-    }),
-  );
-  rows.push({ kind: 'reference', cells: [paper.name, none, (paper.runtime.presence * 100).toFixed(2)] });
-  return {
-    title: 'Is there a runtime at all?',
-    columns: [text('who'), number('kernels'), number('accuracy %')],
-    rows,
-    notes: ['A kernel has a runtime if it was correct and timed; the simulator says so by calling it correct.'],
-  };
-}
-
-export function timeTable({ time, generatedBy }: Report): Table {
-  const row = (kind: Row['kind'], name: string, duration: typeof time.real, faster: string): Row => ({
-    kind,
-    cells:
-      duration === null
-        ? [name, none, none, none, none, none]
-        : [
-            name,
-            formatCount(duration.n),
-            ...[duration.medianMs, duration.p90Ms, duration.totalMs].map(formatMs),
-            faster,
-          ],
-  });
-  return {
-    title: 'What a verdict takes',
-    columns: [
-      text('who'),
-      number('verdicts'),
-      number('median'),
-      number('90%'),
-      number('all together'),
-      number('times faster'),
-    ],
-    rows: [
-      ...time.simulators.map(({ id, duration, timesFaster }) =>
-        row('simulator', id, duration, formatFactor(timesFaster)),
-      ),
-      row('baseline', 'real validator', time.real, time.real === null ? none : '1'),
-    ],
-    notes: [
-      `Simulators timed on: ${describeMachine(generatedBy.machine)}. The real validator's times are those stored with the labels. Compared by their medians.`,
-      ...(time.reason === null ? [] : [time.reason]),
-    ],
-  };
-}
-
-export function describeMachine({ cpu, cores, memoryGib, gpu }: Report['generatedBy']['machine']): string {
-  const parts = [
-    cpu,
-    `${cores} ${cores === 1 ? 'core' : 'cores'}`,
-    `${formatNumber(memoryGib, memoryGib < 10 ? 1 : 0)} GiB`,
-  ];
-  return [...parts, gpu ?? 'no GPU'].join(', ');
-}
-
-export function escalationTable(report: Report): Table {
-  const several = report.escalation.length > 1;
-  return {
-    title: 'If only confident answers are taken',
-    columns: [
-      ...(several ? [text('simulator')] : []),
-      number('confidence at least'),
-      number('answered %'),
-      number('kernels'),
-      number('compiled: accuracy %'),
-      number('correct: accuracy %'),
-    ],
-    rows: report.escalation.flatMap(({ simulator, rows }) =>
-      rows.map(
-        (row, index): Row => ({
+/** What a hybrid would have to pay for so many wrong verdicts. */
+export function operatingTable(section: VerdictSection): Table {
+  const rows = section.rows
+    .filter(({ kind }) => kind === 'simulator')
+    .flatMap(({ name, n, operating }) =>
+      operating.map(({ wrongAtMost, point }, index): Row => {
+        const at = [index === 0 ? name : '', formatPercent(wrongAtMost, '%')];
+        if (point === null) return { kind: 'plain', cells: [...at, none, '100.0', none, none] };
+        const { threshold, realCalls, taken, wrong } = point;
+        return {
           kind: 'plain',
           cells: [
-            ...(several ? [index === 0 ? simulator : ''] : []),
-            row.confidence.toFixed(2),
-            formatPercent(row.answered),
-            formatCount(row.n),
-            report.compiled.unmeasurable === null ? formatShare(row.compiled) : none,
-            report.correct.unmeasurable === null ? formatShare(row.correct) : none,
+            ...at,
+            threshold.toFixed(3),
+            formatPercent(realCalls),
+            `${formatCount(wrong)} of ${formatCount(taken)}`,
+            formatShare(share(wrong, n)),
           ],
-        }),
-      ),
-    ),
-    notes: ['The rest goes to the real validator: this is what a hybrid with that threshold would answer by itself.'],
+        };
+      }),
+    );
+  return {
+    title: `${questions[section.target]} With a hybrid`,
+    columns: [
+      text('simulator'),
+      number('wrong at most'),
+      number('confidence at least'),
+      number('real calls %'),
+      number('wrong of those taken'),
+      number('wrong of all %'),
+    ],
+    rows,
+    notes: [
+      'Answers below the confidence go to the real validator. The thresholds were found on these very kernels, so they promise a little too much: choose yours on other kernels than you judge it by.',
+    ],
   };
 }
 

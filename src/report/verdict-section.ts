@@ -1,38 +1,34 @@
 import { formatCounted } from './figures.js';
-import type { ReportCase, ReportInput } from './input.js';
-import { clusteredBootstraps, type Interval, wilson } from './intervals.js';
+import { cheapest, frontierOf, thresholdsOf } from './frontier.js';
+import { groupsOf } from './groups.js';
+import { predictionOf, type ReportInput } from './input.js';
+import { clusteredBootstraps, estimate, share } from './intervals.js';
+import { type Answered, judge, type Known, type Target } from './judged.js';
+import { lossMeter, reliabilityOf } from './losses.js';
 import {
   accuracyOf,
   balancedAccuracyOf,
-  brierOf,
   confusionCounter,
-  confusionOf,
-  coverageCurveOf,
-  expectedCalibrationErrorOf,
   f1Of,
   type Judged,
-  logLossOf,
   precisionOf,
   recallOf,
-  reliabilityOf,
   rocAucMeter,
-  rocAucOf,
   rocCurveOf,
   totalOf,
   type Weights,
 } from './metrics.js';
-import type { Dimension, Estimate, Group, VerdictRow, VerdictSection } from './report-schema.js';
+import type { VerdictRow, VerdictSection } from './report-schema.js';
 
-type Target = 'compiled' | 'correct';
+/** A drawn line needs no more points. */
+const mostPoints = 120;
+
+/** Wrong final verdicts that somebody may want to bear. */
+const wrongShares = [0.01, 0.02, 0.05, 0.1];
 
 /** Below this, a figure is shown but flagged: its interval spans a third of the scale. */
 export const fewKernels = 30;
 export const fewProblems = 10;
-
-interface Known {
-  readonly one: ReportCase;
-  readonly truth: boolean;
-}
 
 /** How well `compiled` or `correct` was foretold: one row a simulator, one a baseline, all on the same kernels. */
 export function scoreVerdicts(input: ReportInput, target: Target): VerdictSection {
@@ -67,7 +63,7 @@ function whyNot(input: ReportInput, { target, positives, negatives, unknown }: C
   }
   if (target === 'correct' && positives === 0 && unknown > 0) {
     const rest = negatives === 0 ? '' : ` Of the other ${negatives} it is known only because they failed earlier.`;
-    return `${kernels(unknown)} built but ${unknown === 1 ? 'was' : 'were'} not executed, so nobody knows whether they are right.${rest} Label them on a machine with a GPU to measure this.`;
+    return `${unexecuted(input, unknown)}, so nobody knows whether they are right.${rest} Label them with a device (cuda or cpu) to measure this.`;
   }
   if (positives + negatives === 0) return `Of no kernel of the test split is it known whether it is ${target}.`;
   const all = positives + negatives;
@@ -76,6 +72,14 @@ function whyNot(input: ReportInput, { target, positives, negatives, unknown }: C
   if (positives === 0)
     return `None of the ${all} kernels is ${target}: whoever always says no is right every time, so there is nothing to tell apart.`;
   return null;
+}
+
+/** Our own labels say that a kernel was only built; published ones leave open what kept it from being judged. */
+function unexecuted(input: ReportInput, unknown: number): string {
+  const built = input.cases.filter(({ truth }) => truth.status === 'built').length;
+  return built === unknown
+    ? `${kernels(unknown)} built but ${unknown === 1 ? 'was' : 'were'} not executed`
+    : `Of ${formatCounted(unknown, 'kernel')} the labels do not say whether ${unknown === 1 ? 'it is' : 'they are'} correct`;
 }
 
 function notesOn(input: ReportInput, { target, positives, negatives, unknown, problems }: Counts): string[] {
@@ -96,7 +100,7 @@ function notesOn(input: ReportInput, { target, positives, negatives, unknown, pr
   if (unknown > 0) {
     notes.push(
       target === 'correct'
-        ? `${kernels(unknown)} built but ${unknown === 1 ? 'was' : 'were'} not executed: left out here, so the share of correct ones among all kernels is higher than among these.`
+        ? `${unexecuted(input, unknown)}: left out here.`
         : `${kernels(unknown)} never came to compiling CUDA (no kernel of their own, or another backend): left out here.`,
     );
   }
@@ -143,35 +147,24 @@ function rowsOf(input: ReportInput, target: Target, known: readonly Known[]): Ve
   return rows;
 }
 
-interface Answered {
-  readonly judged: readonly Judged[];
-  readonly problems: readonly string[];
-}
-
-function judge(known: readonly Known[], say: (one: ReportCase) => number | null): Answered {
-  const judged: Judged[] = [];
-  const problems: string[] = [];
-  for (const { one, truth } of known) {
-    const probability = say(one);
-    if (probability === null) continue;
-    judged.push({ truth, probability });
-    problems.push(one.problemId);
-  }
-  return { judged, problems };
-}
-
 type RowName = Pick<VerdictRow, 'kind' | 'id' | 'name'>;
-const noCurves = { reliability: [], roc: [], coverage: [] };
+const noCurves = { reliability: [], roc: [], frontier: [], operating: [] };
 
 function empty(row: RowName, reason: string): VerdictRow {
   return { ...row, n: 0, scores: null, reason, ...noCurves };
 }
 
-function curves(judged: readonly Judged[]): Pick<VerdictRow, 'reliability' | 'roc' | 'coverage'> {
+type Curves = Pick<VerdictRow, 'reliability' | 'roc' | 'frontier' | 'operating'>;
+
+function curves(judged: readonly Judged[]): Curves {
+  const rows = judged.map(({ truth, probability }) => ({ p: probability, truth }));
+  const frontier = frontierOf(rows, thresholdsOf(rows));
+  const stride = Math.ceil(frontier.length / mostPoints);
   return {
     reliability: [...reliabilityOf(judged)],
     roc: [...rocCurveOf(judged)],
-    coverage: [...coverageCurveOf(judged)],
+    frontier: frontier.filter((_, index) => index === frontier.length - 1 || index % stride === 0),
+    operating: wrongShares.map((wrongAtMost) => ({ wrongAtMost, point: cheapest(frontier, wrongAtMost) })),
   };
 }
 
@@ -184,20 +177,21 @@ function scored(
   const count = confusionCounter(judged);
   const countGuess = confusionCounter(judged.map(({ truth }) => ({ truth, probability: majority ? 1 : 0 })));
   const area = rocAucMeter(judged);
+  const losses = lossMeter(judged);
   const measure = (weights?: Weights): (number | null)[] => {
     const counted = count(weights);
     const own = accuracyOf(counted);
     const guessed = majority === null ? null : accuracyOf(countGuess(weights));
+    const { brier, logLoss, calibrationError } = losses(weights);
     const gain = own === null || guessed === null ? null : own - guessed;
-    return [f1Of(counted), balancedAccuracyOf(counted), area(weights), gain];
+    return [f1Of(counted), balancedAccuracyOf(counted), area(weights), gain, brier, logLoss, calibrationError];
   };
   const intervals = clusteredBootstraps(problems, measure, { seed: input.split.seed });
-  const [f1 = null, balancedAccuracy = null, auc = null, overMajority = null] = measure().map((value, index) =>
-    estimate(value, intervals[index] ?? null),
-  );
+  const estimates = measure().map((value, index) => estimate(value, intervals[index] ?? null));
+  const [f1 = null, balancedAccuracy = null, auc = null, overMajority = null] = estimates;
+  const [brier = null, logLoss = null, expectedCalibrationError = null] = estimates.slice(4);
   const c = count();
   const n = totalOf(c);
-  const reliability = reliabilityOf(judged);
   return {
     ...row,
     n,
@@ -211,85 +205,12 @@ function scored(
       f1,
       balancedAccuracy,
       auc,
-      brier: brierOf(judged),
-      logLoss: logLossOf(judged),
-      expectedCalibrationError: expectedCalibrationErrorOf(reliability),
+      brier,
+      logLoss,
+      expectedCalibrationError,
       overMajority,
     },
   };
-}
-
-export function estimate(value: number | null, interval: Interval | null): Estimate | null {
-  return value === null ? null : { value, low: interval?.low ?? null, high: interval?.high ?? null };
-}
-
-export function share(part: number, whole: number): Estimate | null {
-  return whole === 0 ? null : estimate(part / whole, wilson(part, whole));
-}
-
-function groupsOf(input: ReportInput, target: Target, known: readonly Known[]): Record<Dimension, Group[]> {
-  const of = (dimension: Dimension): Group[] => {
-    const groups = new Map<string, Known[]>();
-    for (const member of known) {
-      const name = groupName(member.one, dimension);
-      const members = groups.get(name) ?? [];
-      members.push(member);
-      groups.set(name, members);
-    }
-    const sorted = [...groups].sort(([a, left], [b, right]) =>
-      dimension === 'level' || dimension === 'length'
-        ? a.localeCompare(b, 'en', { numeric: true })
-        : right.length - left.length || a.localeCompare(b, 'en'),
-    );
-    return sorted.map(([name, members]) => groupOf(name, members, input, target));
-  };
-  return { level: of('level'), family: of('family'), generator: of('generator'), length: of('length') };
-}
-
-function groupOf(name: string, members: readonly Known[], input: ReportInput, target: Target): Group {
-  return {
-    name,
-    n: members.length,
-    problems: new Set(members.map(({ one }) => one.problemId)).size,
-    positives: members.filter(({ truth }) => truth).length,
-    rows: input.simulators.map(({ id }) => {
-      const { judged } = judge(members, (one) => predictionOf(one, id)?.[target] ?? null);
-      const c = confusionOf(judged);
-      return {
-        simulator: id,
-        n: judged.length,
-        accuracy: share(c.truePositives + c.trueNegatives, judged.length),
-        f1: f1Of(c),
-        balancedAccuracy: balancedAccuracyOf(c),
-        auc: rocAucOf(judged),
-      };
-    }),
-  };
-}
-
-function groupName(one: ReportCase, dimension: Dimension): string {
-  switch (dimension) {
-    case 'level':
-      return `level ${one.level}`;
-    case 'family':
-      return one.family ?? 'not named';
-    case 'generator':
-      return one.generator;
-    case 'length':
-      return lengthBin(one.length);
-  }
-}
-
-/** Bins of doubling width, named so that they sort. */
-function lengthBin(length: number): string {
-  const bounds = [0, 1000, 2000, 4000, 8000, 16000];
-  const above = bounds.findIndex((bound) => length < bound);
-  if (above === -1) return '16,000 characters and more';
-  return `${(bounds[above - 1] ?? 0).toLocaleString('en')} to ${(bounds[above] ?? 0).toLocaleString('en')} characters`;
-}
-
-export function predictionOf(one: ReportCase, simulator: string): ReportCase['predictions'][number] | undefined {
-  return one.predictions.find((prediction) => prediction.simulator === simulator);
 }
 
 function kernels(n: number): string {

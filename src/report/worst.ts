@@ -1,9 +1,8 @@
 import { formatFactor, formatMs, formatPercent } from './figures.js';
-import type { ReportCase, ReportInput } from './input.js';
+import { predictionOf, type ReportCase, type ReportInput } from './input.js';
 import { threshold } from './metrics.js';
 import type { WorstError } from './report-schema.js';
 import { factorOf } from './runtime-section.js';
-import { predictionOf } from './verdict-section.js';
 
 /** The most confident of the wrong answers, a few for each simulator and target, so that a person can look at them. */
 export function worstErrors(input: ReportInput, each = 6): WorstError[] {
@@ -78,12 +77,15 @@ function describe(
     truth,
     prediction,
     wrongness,
+    diagnostics: (one.diagnostics ?? []).slice(0, mostDiagnostics).map((message) => shortened(message, excerptWidth)),
     excerpt,
   };
 }
 
-const excerptLines = 60;
-const excerptWidth = 160;
+/** Most kernels are shown whole. */
+const excerptLines = 400;
+const excerptWidth = 240;
+const mostDiagnostics = 3;
 
 /** The part of the source around its first kernel. */
 function excerptOf(source: string): WorstError['excerpt'] {
@@ -91,8 +93,10 @@ function excerptOf(source: string): WorstError['excerpt'] {
   const kernel = lines.findIndex((line) => line.includes('__global__'));
   const start = lines.length <= excerptLines ? 0 : Math.max(0, Math.min(kernel - 4, lines.length - excerptLines));
   const taken = lines.slice(start, start + excerptLines);
-  const text = taken
-    .map((line) => (line.length > excerptWidth ? `${line.slice(0, excerptWidth)} ...` : line))
-    .join('\n');
+  const text = taken.map((line) => shortened(line, excerptWidth)).join('\n');
   return { text, firstLine: start + 1, lines: taken.length, ofLines: lines.length };
+}
+
+function shortened(line: string, limit: number): string {
+  return line.length > limit ? `${line.slice(0, limit)} ...` : line;
 }

@@ -2,6 +2,7 @@ import { seededRandom } from '../../src/report/intervals.js';
 import type { ReportCase, ReportInput } from '../../src/report/report.js';
 
 const families = ['elementwise', 'reduction', 'matmul', 'convolution', 'normalisation', 'attention', 'scan'];
+const operators = ['index-off-by-one', 'missing-barrier', 'undeclared-name', 'rename'];
 const generators = [
   'deepseek-r1',
   'o3-mini',
@@ -65,6 +66,7 @@ export function demoInput(
       level,
       family: families[problem % families.length] ?? null,
       generator,
+      mutation: index % 3 === 0 ? (operators[index % operators.length] ?? null) : null,
       length: Math.round(900 * Math.exp(1.1 * Math.abs(normal()))),
       truth: {
         status: executed ? status : compiled ? 'built' : 'compile-error',
@@ -92,9 +94,23 @@ export function demoInput(
     },
     labels: 'harness',
     simulators: [
-      { id: 'embedded', engine: 'embedded', model: 'models/embedded', calibration: 'isotonic-3f9a' },
+      {
+        id: 'embedded',
+        engine: 'embedded',
+        model: 'models/embedded',
+        calibration: 'isotonic-3f9a',
+        trainedOn: 'ab12ab12',
+      },
       ...(second
-        ? [{ id: 'gtm-1.5b', engine: 'openai', model: 'gtm-1.5b-cuda', calibration: 'temperature-1c44' }]
+        ? [
+            {
+              id: 'gtm-1.5b',
+              engine: 'openai',
+              model: 'gtm-1.5b-cuda',
+              calibration: 'temperature-1c44',
+              trainedOn: null,
+            },
+          ]
         : []),
     ],
     cases,

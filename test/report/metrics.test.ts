@@ -1,20 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { lossesOf, lossMeter, reliabilityOf } from '../../src/report/losses.js';
 import {
   accuracyOf,
   balancedAccuracyOf,
-  brierOf,
   confusionOf,
-  coverageCurveOf,
-  expectedCalibrationErrorOf,
   f1Of,
   type Judged,
   kendallTauBOf,
-  logLossOf,
   medianOf,
   precisionOf,
   quantileOf,
   recallOf,
-  reliabilityOf,
   rocAucOf,
   rocCurveOf,
 } from '../../src/report/metrics.js';
@@ -60,25 +56,20 @@ describe('figures computed by hand', () => {
   });
 
   it('measures the probabilities', () => {
-    expect(brierOf(of([true, 0.8], [false, 0.4]))).toBeCloseTo((0.04 + 0.16) / 2, 12);
-    expect(logLossOf(of([true, 0.8], [false, 0.4]))).toBeCloseTo(-(Math.log(0.8) + Math.log(0.6)) / 2, 12);
-    expect(logLossOf(of([true, 0]))).toBeCloseTo(-Math.log(Number.EPSILON), 9);
+    expect(lossesOf(of([true, 0.8], [false, 0.4])).brier).toBeCloseTo((0.04 + 0.16) / 2, 12);
+    expect(lossesOf(of([true, 0.8], [false, 0.4])).logLoss).toBeCloseTo(-(Math.log(0.8) + Math.log(0.6)) / 2, 12);
+    expect(lossesOf(of([true, 0])).logLoss).toBeCloseTo(-Math.log(Number.EPSILON), 9);
   });
 
   it('bins promises and compares them with what came', () => {
-    const bins = reliabilityOf(of([true, 0.95], [false, 1], [true, 0.91], [false, 0.05]), 10);
+    const promises = of([true, 0.95], [false, 1], [true, 0.91], [false, 0.05]);
+    const bins = reliabilityOf(promises);
     expect(bins.map(({ n }) => n)).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0, 3]);
     expect(bins[9]?.predicted).toBeCloseTo((0.95 + 1 + 0.91) / 3, 12);
     expect(bins[9]?.observed).toBeCloseTo(2 / 3, 12);
     expect(bins[4]?.observed).toBeNull();
     const expected = (3 * (2.86 / 3 - 2 / 3) + 1 * 0.05) / 4;
-    expect(expectedCalibrationErrorOf(bins)).toBeCloseTo(expected, 12);
-  });
-
-  it('takes the most confident first', () => {
-    const curve = coverageCurveOf(of([true, 0.95], [false, 0.1], [true, 0.3], [false, 0.6]));
-    expect(curve.map(({ coverage }) => coverage)).toEqual([0.25, 0.5, 0.75, 1]);
-    expect(curve.map(({ accuracy }) => accuracy)).toEqual([1, 1, 2 / 3, 0.5]);
+    expect(lossesOf(promises).calibrationError).toBeCloseTo(expected, 12);
   });
 
   it('ranks with ties', () => {
@@ -102,9 +93,9 @@ describe('where there is nothing to measure', () => {
       Array.from({ length: 5 }, () => null),
     );
     expect(rocCurveOf(onlyNegatives)).toEqual([]);
-    expect([accuracyOf(confusionOf([])), brierOf([]), medianOf([]), rocAucOf([])]).toEqual([null, null, null, null]);
+    expect([accuracyOf(confusionOf([])), medianOf([]), rocAucOf([])]).toEqual([null, null, null]);
     expect([kendallTauBOf([1], [1]), kendallTauBOf([1, 1], [1, 2])]).toEqual([null, null]);
-    expect(expectedCalibrationErrorOf(reliabilityOf([]))).toBeNull();
+    expect(lossesOf([])).toEqual({ brier: null, logLoss: null, calibrationError: null });
   });
 });
 
@@ -114,7 +105,9 @@ describe('weights', () => {
     const repeated = six.flatMap((one, index) => Array.from({ length: weights[index] ?? 0 }, () => one));
     expect(confusionOf(six, weights)).toEqual(confusionOf(repeated));
     expect(rocAucOf(six, weights)).toBeCloseTo(rocAucOf(repeated) ?? Number.NaN, 12);
-    expect(brierOf(six, weights)).toBeCloseTo(brierOf(repeated) ?? Number.NaN, 12);
-    expect(logLossOf(six, weights)).toBeCloseTo(logLossOf(repeated) ?? Number.NaN, 12);
+    const [weighted, expected] = [lossMeter(six)(weights), lossesOf(repeated)];
+    expect(weighted.brier).toBeCloseTo(expected.brier ?? Number.NaN, 12);
+    expect(weighted.logLoss).toBeCloseTo(expected.logLoss ?? Number.NaN, 12);
+    expect(weighted.calibrationError).toBeCloseTo(expected.calibrationError ?? Number.NaN, 12);
   });
 });

@@ -1,8 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { renderHtml } from '../../src/report/render-html.js';
 import { renderMarkdown } from '../../src/report/render-markdown.js';
 import { renderTerminal } from '../../src/report/render-terminal.js';
@@ -104,56 +100,6 @@ describe('the page', () => {
         expect(contrast(colour(name), colour('card')), name).toBeGreaterThan(3);
     }
   });
-});
-
-const browser = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-  .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
-  .find((path) => existsSync(path));
-const missing = ' (skipped: there is no chromium on the PATH)';
-
-describe.skipIf(browser === undefined)(`in a real browser${browser === undefined ? missing : ''}`, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kval-report-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-  const open = (name: string, html: string, ...more: string[]): { dom: string; complaints: string[] } => {
-    writeFileSync(join(folder, `${name}.html`), html);
-    const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
-    const quiet = [
-      '--disable-component-update',
-      '--disable-sync',
-      '--enable-logging=stderr',
-      `--user-data-dir=${folder}/profile`,
-    ];
-    const run = spawnSync(browser ?? '', [...flags, ...quiet, ...more, `file://${folder}/${name}.html`], {
-      encoding: 'utf8',
-      timeout: 60_000,
-      maxBuffer: 2 ** 26,
-      killSignal: 'SIGKILL',
-    });
-    expect(run.status, run.stderr).toBe(0);
-    return { dom: run.stdout, complaints: run.stderr.split('\n').filter((line) => line.includes('CONSOLE')) };
-  };
-
-  it('draws every plot and has nothing to complain of', () => {
-    const { dom, complaints } = open('full', renderHtml(full), '--dump-dom');
-    expect(complaints).toEqual([]);
-    expect(dom.match(/<svg[^>]* class="plot"/g)).toHaveLength(17);
-    expect(dom.match(/<section /g)).toHaveLength(8);
-    expect(dom.match(/<details>/g)?.length).toBe(full.worst.length);
-    // What a browser leaves of the page is what was written: every element was closed where it was meant to be.
-    expect(dom.match(/<tr /g)?.length).toBe(renderHtml(full).match(/<tr /g)?.length);
-  }, 90_000);
-
-  it('would tell if there were something', () => {
-    const broken = renderHtml(built).replace('</body>', '<script>alert(1)</script></body>');
-    expect(open('broken', broken, '--dump-dom').complaints.join('\n')).toContain('Content Security Policy');
-  }, 90_000);
-
-  it('prints', () => {
-    const pdf = join(folder, 'report.pdf');
-    open('print', renderHtml(built), `--print-to-pdf=${pdf}`, '--no-pdf-header-footer');
-    expect(execFileSync('head', ['-c', '5', pdf]).toString()).toBe('%PDF-');
-  }, 90_000);
 });
 
 /** The contrast ratio of WCAG 2. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { KvalError } from '../../src/errors.js';
-import { describeMachine } from '../../src/report/environment.js';
+import { thisMachine } from '../../src/report/environment.js';
 import { renderHtml } from '../../src/report/render-html.js';
 import { renderMarkdown } from '../../src/report/render-markdown.js';
 import { renderTerminal } from '../../src/report/render-terminal.js';
@@ -28,6 +28,7 @@ function kernel(
     level: 1,
     family: null,
     generator: 'somebody',
+    mutation: null,
     length: 1500,
     truth: {
       status: null,
@@ -57,7 +58,7 @@ function kernel(
 function input(cases: ReportCase[], more: Partial<ReportInput> = {}): ReportInput {
   return {
     ...demoInput({ kernels: 0, second: false }),
-    simulators: [{ id: 'sim', engine: 'embedded', model: 'm', calibration: 'c' }],
+    simulators: [{ id: 'sim', engine: 'embedded', model: 'm', calibration: 'c', trainedOn: null }],
     cases,
     ...more,
   };
@@ -138,11 +139,18 @@ describe('a report of six kernels', () => {
     expect(report.time.simulators[0]?.timesFaster).toBe(1500);
   });
 
-  it('says what a hybrid would keep', () => {
-    const at = (confidence: number) => report.escalation[0]?.rows.find((row) => row.confidence === confidence);
-    expect(at(0.5)).toMatchObject({ n: 6, answered: 1 });
-    expect(at(0.8)).toMatchObject({ n: 3, answered: 0.5, compiled: { value: 1 } });
-    expect(at(0.99)).toMatchObject({ n: 0, answered: 0, compiled: null });
+  it('says what a hybrid would pay', () => {
+    // Right about all but b1 (0.6 sure) and c1 (0.6 sure): the surest four answers are right.
+    const row = report.compiled.rows.find(({ id }) => id === 'sim');
+    expect(row?.operating.map(({ wrongAtMost }) => wrongAtMost)).toEqual([0.01, 0.02, 0.05, 0.1]);
+    expect(row?.operating[1]?.point).toEqual({
+      threshold: 0.7,
+      realCalls: 1 - 4 / 6,
+      disagreement: 0,
+      taken: 4,
+      wrong: 0,
+    });
+    expect(row?.frontier.at(-1)).toMatchObject({ realCalls: 0, disagreement: 2 / 6, wrong: 2 });
   });
 
   it('shows the worst errors, the most confident first', () => {
@@ -218,7 +226,7 @@ describe('several simulators', () => {
     expect(report.compiled.notes.join(' ')).toContain('gtm-1.5b gave no answer for 3 kernels');
   });
 
-  it('are counted by level, family, generator and length', () => {
+  it('are counted by level, family, generator, mutation operator and length', () => {
     const report = buildReport(demoInput({ kernels: 300 }));
     for (const groups of Object.values(report.compiled.groups)) {
       expect(groups.reduce((sum, { n }) => sum + n, 0)).toBe(300);
@@ -247,7 +255,10 @@ describe('a wrong input', () => {
   };
 
   it('is refused with a reason', () => {
-    const stranger = { ...input(six), simulators: [{ id: 'other', engine: 'e', model: 'm', calibration: 'c' }] };
+    const stranger = {
+      ...input(six),
+      simulators: [{ id: 'other', engine: 'e', model: 'm', calibration: 'c', trainedOn: null }],
+    };
     expect(thrown(stranger)).toMatchObject({ code: 'bad-input', message: expect.stringContaining('judged by "sim"') });
     const nan = thrown(input([yes('a1', Number.NaN, { compiled: 0.5 })]));
     expect(nan).toBeInstanceOf(KvalError);
@@ -258,11 +269,11 @@ describe('a wrong input', () => {
 
 describe('the machine', () => {
   it('is described for whoever reads the times elsewhere', () => {
-    const machine = describeMachine('NVIDIA H200');
+    const machine = thisMachine('NVIDIA H200');
     expect(machine.cores).toBeGreaterThan(0);
     expect(machine.memoryGib).toBeGreaterThan(0.1);
     expect(machine.cpu).not.toBe('');
     expect(machine.gpu).toBe('NVIDIA H200');
-    expect(describeMachine().gpu).toBeNull();
+    expect(thisMachine().gpu).toBeNull();
   });
 });

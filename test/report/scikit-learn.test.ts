@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readConfig } from '../../src/config.js';
 import { seededRandom } from '../../src/report/intervals.js';
+import { lossesOf } from '../../src/report/losses.js';
 import * as metrics from '../../src/report/metrics.js';
 
 const python = readConfig().python;
@@ -55,8 +56,8 @@ describe.skipIf(!installed)(
           f1: metrics.f1Of(confusion),
           balancedAccuracy: metrics.balancedAccuracyOf(confusion),
           auc: metrics.rocAucOf(judged),
-          brier: metrics.brierOf(judged),
-          logLoss: metrics.logLossOf(judged),
+          brier: lossesOf(judged).brier,
+          logLoss: lossesOf(judged).logLoss,
           tau: metrics.kendallTauBOf(x, y),
         };
         for (const [name, value] of Object.entries(ours)) {
