@@ -26,7 +26,8 @@ import { renderMarkdown } from './report/render-markdown.js';
 import { buildReport, type Report } from './report/report.js';
 import { openEmbeddedSimulator } from './simulator/embedded.js';
 import { type TrainOptions, trainEmbedded } from './tuning/embedded.js';
-import { createHybridValidator, type HybridPolicy } from './validator/hybrid.js';
+import { createHybridValidator, type HybridValidator } from './validator/hybrid.js';
+import { type HybridPolicy, readPolicyFile } from './validator/policy.js';
 import { createRealValidator, openHarness, type RealValidator } from './validator/real.js';
 import { createSimulatedValidator, type SimulatedValidator } from './validator/simulated.js';
 import type { Validator } from './validator/validator.js';
@@ -49,7 +50,8 @@ export interface ValidatorConfig {
   readonly mode: Mode;
   /** Folder of a trained embedded simulator; the one that ships without it. */
   readonly model?: string;
-  readonly policy?: HybridPolicy;
+  /** A hybrid's policy, or the path of a policy file. */
+  readonly policy?: HybridPolicy | string;
 }
 
 export interface ImportCounts {
@@ -221,12 +223,14 @@ export class Kval {
       case 'simulated':
         return this.simulated(model);
       case 'hybrid':
-        return createHybridValidator({
-          real: this.real(),
-          simulated: await this.simulated(model),
-          policy: policy ?? { buildFirst: true },
-        });
+        return this.hybrid(policy, model);
     }
+  }
+
+  /** Its `state` says what was asked of whom, and whether the simulator has drifted. */
+  async hybrid(policy: HybridPolicy | string = { buildFirst: true }, model?: string): Promise<HybridValidator> {
+    const given = typeof policy === 'string' ? await readPolicyFile(policy) : policy;
+    return createHybridValidator({ real: this.real(), simulated: await this.simulated(model), policy: given });
   }
 
   /** Reads one candidate and finds its problem. */
