@@ -26,6 +26,10 @@ import { renderMarkdown } from './report/render-markdown.js';
 import { buildReport, type Report } from './report/report.js';
 import { openEmbeddedSimulator } from './simulator/embedded.js';
 import { type TrainOptions, trainEmbedded } from './tuning/embedded.js';
+import type { TunedMode } from './tuning/frontier.js';
+import { tunePolicies } from './tuning/policy.js';
+import { type WrittenPolicy, writePolicyFiles } from './tuning/policy-files.js';
+import { type LabelledPredictions, predictionsOf, readPredictions } from './tuning/predictions.js';
 import { createHybridValidator, type HybridValidator } from './validator/hybrid.js';
 import { type HybridPolicy, readPolicyFile } from './validator/policy.js';
 import { createRealValidator, openHarness, type RealValidator } from './validator/real.js';
@@ -280,6 +284,38 @@ export class Kval {
       return { report, files: await writeReport(report, options.outFolder) };
     } finally {
       await Promise.all(simulators.map((simulator) => simulator.close()));
+    }
+  }
+
+  /** Replays a labelled set against predictions, and writes the hybrid's policy that a wanted error allows. */
+  async tunePolicy(options: {
+    /** A file of predictions beside labels; without it the simulator is asked about the test split of `dataset`. */
+    predictions?: string;
+    dataset?: string;
+    model?: string;
+    maxError: number;
+    mode?: TunedMode;
+    split?: string;
+    out: string;
+    signal?: AbortSignal;
+  }): Promise<WrittenPolicy> {
+    const { predictions, dataset, model, maxError, signal, ...rest } = options;
+    const read =
+      predictions === undefined
+        ? [await this.#predictHeldOut(dataset ?? '', model, signal)]
+        : await readPredictions(predictions, signal);
+    const source = predictions ?? `${model ?? 'the shipped simulator'} on the test split of ${dataset}`;
+    return writePolicyFiles(tunePolicies(read, { maxError, source }), { ...rest, kvalVersion: this.version });
+  }
+
+  async #predictHeldOut(folder: string, model: string | undefined, signal?: AbortSignal): Promise<LabelledPredictions> {
+    const dataset = await readDataset(folder, signal);
+    const simulator = await this.simulated(model);
+    const common = { dataset, simulators: [simulator], realDurationMs: () => null };
+    try {
+      return predictionsOf(await judgeHeldOut({ ...common, ...(signal === undefined ? {} : { signal }) }));
+    } finally {
+      await simulator.close();
     }
   }
 

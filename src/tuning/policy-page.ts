@@ -1,0 +1,103 @@
+import { curvePlot } from '../report/curve-plot.js';
+import { formatCount, formatPercent } from '../report/figures.js';
+import { figure, legend, pageTable, renderPage } from '../report/page.js';
+import { policyNames } from '../validator/policy.js';
+import type { HeldOutEstimate, TunedMode } from './frontier.js';
+import { isReached, type ModeResult, type SplitResult, type TunedPolicies, wantedWithoutExecution } from './policy.js';
+
+export const modeWords: Record<TunedMode, string> = {
+  confidence: 'simulator alone where sure',
+  'build-first': 'build first, one threshold',
+  'build-first-two': 'build first, two thresholds',
+};
+
+export const policyColumns = ['split', 'mode', 'policy', 'wrong, % (95%)', 'no execution, % (95%)', 'reached'] as const;
+
+/** A row for each way of mixing, all figures on held-out problems. */
+export function policyRows({ splits, maxError }: TunedPolicies): string[][] {
+  return splits.flatMap(({ split, modes }) =>
+    modes.map((mode) => [
+      split,
+      modeWords[mode.mode],
+      rounded(mode),
+      estimate(mode.heldOut.wrong),
+      estimate(mode.heldOut.noExecution),
+      isReached(mode, maxError) ? 'yes' : 'no',
+    ]),
+  );
+}
+
+/** What was wanted, and whether it was reached on the split. */
+export function policyVerdict(split: SplitResult, maxError: number): string {
+  const wanted = `at most ${formatPercent(maxError, '%')} wrong with at least ${formatPercent(wantedWithoutExecution, '%')} not executed`;
+  const reached = split.modes.filter((mode) => isReached(mode, maxError)).map(({ mode }) => modeWords[mode]);
+  const by = reached.length > 0 ? `reached by ${reached.join(' and by ')}` : 'not reached';
+  return `Split by ${split.split} (${formatCount(split.kernels)} kernels of ${formatCount(split.problems)} problems, ${formatCount(split.leftOut)} left out): ${wanted}: ${by}.`;
+}
+
+/** The frontiers as a page of its own. */
+export function renderPolicyPage(tuned: TunedPolicies, kval: string): string {
+  const { splits, maxError, folds, source } = tuned;
+  return renderPage({
+    kind: 'kval tune-policy',
+    title: 'How much execution does a wanted error cost?',
+    lead: `Predictions of ${source}, replayed against the labels.`,
+    sentences: splits.map((split) => policyVerdict(split, maxError)),
+    body: `${legend(splits[0]?.modes.map(({ mode }) => modeWords[mode]) ?? [])}
+<div class="plots">${splits.map((split) => frontierFigure(split, maxError)).join('')}</div>
+${pageTable('On held-out problems', policyColumns, policyRows(tuned))}
+<p class="note">A verdict is wrong where compiled or correct, as the mixture ends up saying, is not what the label says. Thresholds for each of ${folds} folds of problems were chosen on the other folds, by the rule (wrong + thresholds) / (kernels + 1) &lt;= ${maxError}; the policy itself is chosen on all kernels. Intervals resample whole problems. A kernel whose real build fails needs no execution.</p>`,
+    footer: `Made by kval ${kval}. The JSON form holds every number behind it.`,
+  });
+}
+
+function frontierFigure({ split, modes, kernels, failedBuilds }: SplitResult, maxError: number): string {
+  const most = Math.max(4 * maxError, 0.1);
+  const turned = ({ interval }: HeldOutEstimate) =>
+    interval === null ? null : { low: 1 - interval.high, high: 1 - interval.low };
+  const picture = curvePlot({
+    label: `Wrong verdicts against the share of kernels executed, split by ${split}. ${modes.map(({ mode, heldOut }) => `${modeWords[mode]}: ${formatPercent(heldOut.wrong.value, '%')} wrong with ${formatPercent(1 - heldOut.noExecution.value, '%')} executed`).join('; ')}.`,
+    xTitle: 'kernels executed, %',
+    yTitle: 'wrong final verdicts, %',
+    xDomain: [0, 1],
+    yDomain: [0, most],
+    xTick: (value) => String(Math.round(value * 100)),
+    yTick: (value) => String(Number((value * 100).toFixed(1))),
+    curves: modes.map(({ mode, frontier }, series) => ({
+      name: modeWords[mode],
+      series,
+      points: frontier
+        .filter(({ wrong }) => wrong <= most)
+        .map(({ wrong, noExecution }) => ({ x: 1 - noExecution, y: wrong })),
+    })),
+    marks: modes.map(({ mode, heldOut }, series) => ({
+      name: `${modeWords[mode]}, on held-out problems`,
+      series,
+      x: 1 - heldOut.noExecution.value,
+      y: heldOut.wrong.value,
+      xRange: turned(heldOut.noExecution),
+      yRange: heldOut.wrong.interval,
+    })),
+    limits: [
+      { axis: 'y', at: maxError, word: 'wanted error' },
+      { axis: 'x', at: 1 - wantedWithoutExecution, word: 'half executed' },
+    ],
+  });
+  const failed = `${formatPercent(failedBuilds / kernels, '%')} of the kernels do not compile.`;
+  return figure(
+    `Split by ${split}`,
+    picture,
+    `Lines: thresholds chosen and measured on the same kernels. Marks: chosen on other problems, with 95% intervals. ${failed}`,
+  );
+}
+
+function rounded({ policy }: ModeResult): string {
+  return policyNames(policy)
+    .join(', ')
+    .replace(/\d\.\d{4,}/g, (number) => Number(number).toFixed(3));
+}
+
+function estimate({ value, interval }: HeldOutEstimate): string {
+  const bounds = interval === null ? '' : ` (${formatPercent(interval.low)} to ${formatPercent(interval.high)})`;
+  return `${formatPercent(value)}${bounds}`;
+}
