@@ -6,12 +6,19 @@ import type { HeldOutEstimate, TunedMode } from './frontier.js';
 import { isReached, type ModeResult, type SplitResult, type TunedPolicies, wantedWithoutExecution } from './policy.js';
 
 export const modeWords: Record<TunedMode, string> = {
-  confidence: 'simulator alone where sure',
-  'build-first': 'build first, one threshold',
-  'build-first-two': 'build first, two thresholds',
+  confidence: 'simulator alone',
+  'build-first': 'build first',
+  'build-first-two': 'two thresholds',
 };
 
-export const policyColumns = ['split', 'mode', 'policy', 'wrong, % (95%)', 'no execution, % (95%)', 'reached'] as const;
+export const policyColumns = [
+  'split',
+  'mode',
+  'executes',
+  'wrong, % (95%)',
+  'no execution, % (95%)',
+  'reached',
+] as const;
 
 /** A row for each way of mixing, all figures on held-out problems. */
 export function policyRows({ splits, maxError }: TunedPolicies): string[][] {
@@ -46,7 +53,7 @@ export function renderPolicyPage(tuned: TunedPolicies, kval: string): string {
     body: `${legend(splits[0]?.modes.map(({ mode }) => modeWords[mode]) ?? [])}
 <div class="plots">${splits.map((split) => frontierFigure(split, maxError)).join('')}</div>
 ${pageTable('On held-out problems', policyColumns, policyRows(tuned))}
-<p class="note">A verdict is wrong where compiled or correct, as the mixture ends up saying, is not what the label says. Thresholds for each of ${folds} folds of problems were chosen on the other folds, by the rule (wrong + thresholds) / (kernels + 1) &lt;= ${maxError}; the policy itself is chosen on all kernels. Intervals resample whole problems. A kernel whose real build fails needs no execution.</p>`,
+<p class="note">A verdict is wrong where compiled or correct, as the mixture ends up saying, is not what the label says. Thresholds for each of ${folds} folds of problems were chosen on the other folds, by the rule (wrong + thresholds) / (kernels + 1) &lt;= ${maxError}; the policy itself is chosen on all kernels. Intervals resample whole problems. The simulator alone leaves building and executing to the harness where it is less sure than the threshold; the other two build every kernel, so that one whose build fails needs no execution.</p>`,
     footer: `Made by kval ${kval}. The JSON form holds every number behind it.`,
   });
 }
@@ -91,10 +98,10 @@ function frontierFigure({ split, modes, kernels, failedBuilds }: SplitResult, ma
   );
 }
 
+/** What is left to the harness, with as many digits as a table needs. */
 function rounded({ policy }: ModeResult): string {
-  return policyNames(policy)
-    .join(', ')
-    .replace(/\d\.\d{4,}/g, (number) => Number(number).toFixed(3));
+  const [escalate = ''] = policyNames({ ...policy, buildFirst: false });
+  return escalate.replace('escalate ', '').replace(/\d\.\d{4,}/g, (number) => Number(number).toFixed(3));
 }
 
 function estimate({ value, interval }: HeldOutEstimate): string {
