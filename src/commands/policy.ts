@@ -10,7 +10,7 @@ export function policyCommands(program: Command): void {
     .command('tune-policy')
     .description("draw how much execution a wanted error costs, and choose a hybrid's thresholds for it")
     .addOption(
-      new Option('--predictions <file>', 'JSON Lines of a simulator’s predictions beside labels').conflicts([
+      new Option('--predictions <file>', "JSON Lines of a simulator's predictions beside labels").conflicts([
         'dataset',
         'model',
       ]),

@@ -13,7 +13,7 @@ export interface LabelledPredictions {
   readonly leftOut: number;
 }
 
-/** A line of a predictions file. `fold` says which part of the set the model that spoke had not seen. */
+/** A line of a predictions file; what else a line says (the fold, say) is not needed here. */
 const rowSchema = z.object({
   candidate: z.string(),
   problem: z.string(),
@@ -23,7 +23,6 @@ const rowSchema = z.object({
   correct: z.boolean().nullable(),
   pCompiled: z.number().min(0).max(1),
   pCorrect: z.number().min(0).max(1).nullable(),
-  fold: z.int().optional(),
 });
 type Row = z.infer<typeof rowSchema>;
 
