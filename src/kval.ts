@@ -294,18 +294,20 @@ export class Kval {
     dataset?: string;
     model?: string;
     maxError: number;
+    /** The error to choose thresholds for, where room to spare is wanted. */
+    aim?: number;
     mode?: TunedMode;
     split?: string;
     out: string;
     signal?: AbortSignal;
   }): Promise<WrittenPolicy> {
-    const { predictions, dataset, model, maxError, signal, ...rest } = options;
+    const { predictions, dataset, model, maxError, aim = maxError, signal, ...rest } = options;
     const read =
       predictions === undefined
         ? [await this.#predictHeldOut(dataset ?? '', model, signal)]
         : await readPredictions(predictions, signal);
     const source = predictions ?? `${model ?? 'the shipped simulator'} on the test split of ${dataset}`;
-    return writePolicyFiles(tunePolicies(read, { maxError, source }), { ...rest, kvalVersion: this.version });
+    return writePolicyFiles(tunePolicies(read, { maxError, aim, source }), { ...rest, kvalVersion: this.version });
   }
 
   async #predictHeldOut(folder: string, model: string | undefined, signal?: AbortSignal): Promise<LabelledPredictions> {

@@ -18,6 +18,7 @@ export function policyCommands(program: Command): void {
     .option('--dataset <folder>', 'a data set whose test split the simulator is asked about')
     .option('--model <folder>', 'the simulator; the one that ships without it')
     .option('--max-error <share>', 'wrong verdicts that are acceptable, of all kernels', number, 0.02)
+    .option('--aim <share>', 'choose thresholds for this error instead, to have room to spare', number)
     .addOption(
       new Option(
         '--mode <mode>',

@@ -3,7 +3,7 @@ import { formatCount, formatPercent } from '../report/figures.js';
 import { figure, legend, pageTable, renderPage } from '../report/page.js';
 import { policyNames } from '../validator/policy.js';
 import type { HeldOutEstimate, TunedMode } from './frontier.js';
-import { isReached, type ModeResult, type SplitResult, type TunedPolicies, wantedWithoutExecution } from './policy.js';
+import { type ModeResult, reached, type SplitResult, type TunedPolicies, wantedWithoutExecution } from './policy.js';
 
 export const modeWords: Record<TunedMode, string> = {
   confidence: 'simulator alone',
@@ -29,7 +29,7 @@ export function policyRows({ splits, maxError }: TunedPolicies): string[][] {
       rounded(mode),
       estimate(mode.heldOut.wrong),
       estimate(mode.heldOut.noExecution),
-      isReached(mode, maxError) ? 'yes' : 'no',
+      reached(mode, maxError),
     ]),
   );
 }
@@ -37,14 +37,17 @@ export function policyRows({ splits, maxError }: TunedPolicies): string[][] {
 /** What was wanted, and whether it was reached on the split. */
 export function policyVerdict(split: SplitResult, maxError: number): string {
   const wanted = `at most ${formatPercent(maxError, '%')} wrong with at least ${formatPercent(wantedWithoutExecution, '%')} not executed`;
-  const reached = split.modes.filter((mode) => isReached(mode, maxError)).map(({ mode }) => modeWords[mode]);
-  const by = reached.length > 0 ? `reached by ${reached.join(' and by ')}` : 'not reached';
+  const found = split.modes.flatMap((mode) => {
+    const how = reached(mode, maxError);
+    return how === 'no' ? [] : [`${modeWords[mode.mode]}${how === 'surely' ? ' (surely, at 95%)' : ''}`];
+  });
+  const by = found.length > 0 ? `reached by ${found.join(' and by ')}` : 'not reached';
   return `Split by ${split.split} (${formatCount(split.kernels)} kernels of ${formatCount(split.problems)} problems, ${formatCount(split.leftOut)} left out): ${wanted}: ${by}.`;
 }
 
 /** The frontiers as a page of its own. */
 export function renderPolicyPage(tuned: TunedPolicies, kval: string): string {
-  const { splits, maxError, folds, source } = tuned;
+  const { splits, maxError, aim, folds, source } = tuned;
   return renderPage({
     kind: 'kval tune-policy',
     title: 'How much execution does a wanted error cost?',
@@ -53,7 +56,7 @@ export function renderPolicyPage(tuned: TunedPolicies, kval: string): string {
     body: `${legend(splits[0]?.modes.map(({ mode }) => modeWords[mode]) ?? [])}
 <div class="plots">${splits.map((split) => frontierFigure(split, maxError)).join('')}</div>
 ${pageTable('On held-out problems', policyColumns, policyRows(tuned))}
-<p class="note">A verdict is wrong where compiled or correct, as the mixture ends up saying, is not what the label says. Thresholds for each of ${folds} folds of problems were chosen on the other folds, by the rule (wrong + thresholds) / (kernels + 1) &lt;= ${maxError}; the policy itself is chosen on all kernels. Intervals resample whole problems. The simulator alone leaves building and executing to the harness where it is less sure than the threshold; the other two build every kernel, so that one whose build fails needs no execution.</p>`,
+<p class="note">A verdict is wrong where compiled or correct, as the mixture ends up saying, is not what the label says. Thresholds for each of ${folds} folds of problems were chosen on the other folds, by the rule (wrong + thresholds) / (kernels + 1) &lt;= ${aim}; the policy itself is chosen on all kernels. Intervals resample whole problems; surely means that both whole intervals are as wanted. The simulator alone leaves building and executing to the harness where it is less sure than the threshold; the other two build every kernel, so that one whose build fails needs no execution.</p>`,
     footer: `Made by kval ${kval}. The JSON form holds every number behind it.`,
   });
 }

@@ -34,6 +34,8 @@ export interface SplitResult {
 
 export interface TunedPolicies {
   readonly maxError: number;
+  /** The error that thresholds are chosen for: lower than `maxError` leaves room to spare. */
+  readonly aim: number;
   readonly folds: number;
   /** What was tuned on, in words. */
   readonly source: string;
@@ -43,9 +45,9 @@ export interface TunedPolicies {
 /** The frontier and the thresholds for a wanted error, for every way of mixing and every kind of split. */
 export function tunePolicies(
   predictions: readonly LabelledPredictions[],
-  options: { readonly maxError: number; readonly source: string; readonly folds?: number },
+  options: { readonly maxError: number; readonly aim?: number; readonly source: string; readonly folds?: number },
 ): TunedPolicies {
-  const { maxError, source, folds = 5 } = options;
+  const { maxError, source, aim = maxError, folds = 5 } = options;
   const judged = predictions.filter(({ kernels }) => kernels.length > 0);
   const splits = judged.map(({ split, kernels, leftOut }) => ({
     split,
@@ -55,19 +57,23 @@ export function tunePolicies(
     failedBuilds: kernels.filter(({ compiled }) => !compiled).length,
     modes: tunedModes.map((mode) => ({
       mode,
-      policy: policyOf(mode, chooseThresholds(mode, kernels, maxError)),
-      heldOut: crossFit(mode, kernels, { maxError, folds }),
+      policy: policyOf(mode, chooseThresholds(mode, kernels, aim)),
+      heldOut: crossFit(mode, kernels, { maxError: aim, folds }),
       frontier: frontierOf(mode, kernels),
     })),
   }));
-  return { maxError, folds, source, splits };
+  return { maxError, aim, folds, source, splits };
 }
 
 /** The share of kernels that should need no execution, if the mixture is to be worth its trouble. */
 export const wantedWithoutExecution = 0.5;
 
-export function isReached({ heldOut }: ModeResult, maxError: number): boolean {
-  return heldOut.wrong.value <= maxError && heldOut.noExecution.value >= wantedWithoutExecution;
+/** Whether so few verdicts are wrong with so few executions on held-out problems; surely: the whole intervals say so. */
+export function reached({ heldOut }: ModeResult, maxError: number): 'no' | 'yes' | 'surely' {
+  const { wrong, noExecution } = heldOut;
+  if (wrong.value > maxError || noExecution.value < wantedWithoutExecution) return 'no';
+  const sure = (wrong.interval?.high ?? 1) <= maxError && (noExecution.interval?.low ?? 0) >= wantedWithoutExecution;
+  return sure ? 'surely' : 'yes';
 }
 
 /** Of those whose error on held-out problems is as wanted, the one with the fewest executions; else the least wrong. */
@@ -93,6 +99,7 @@ export function policyFileOf(tuned: TunedPolicies, { split, kernels }: SplitResu
       kernels,
       mode: mode.mode,
       maxError: tuned.maxError,
+      aim: tuned.aim,
       heldOutWrong: { ...wrong.interval, value: wrong.value },
       heldOutNoExecution: { ...noExecution.interval, value: noExecution.value },
     },

@@ -17,7 +17,7 @@ import {
   type TunedMode,
   tunedModes,
 } from '../../src/tuning/frontier.js';
-import { bestMode, policyFileOf, tunePolicies } from '../../src/tuning/policy.js';
+import { bestMode, policyFileOf, reached, tunePolicies } from '../../src/tuning/policy.js';
 import { createHybridValidator } from '../../src/validator/hybrid.js';
 import { policyFileSchema, readPolicyFile } from '../../src/validator/policy.js';
 import { createSimulatedValidator } from '../../src/validator/simulated.js';
@@ -108,6 +108,16 @@ describe('the tuned policy', () => {
       Math.min(...split.modes.map(({ heldOut }) => heldOut.wrong.value)),
     );
   });
+});
+
+test('reached says whether the wanted is met, and whether the intervals leave no doubt', () => {
+  const kernels = drawn(5, 2000);
+  const said = (maxError: number, aim: number): string[] =>
+    tunePolicies([{ split: 'problem', kernels, leftOut: 0 }], { maxError, aim, source: 'a test' }).splits.flatMap(
+      (one) => one.modes.map((mode) => reached(mode, maxError)),
+    );
+  expect(said(0.1, 0.05)).toContain('surely');
+  expect(said(0.0001, 0.0001)).toEqual(['no', 'no', 'no']);
 });
 
 test('from a file of predictions to a policy file, a report and a page', async () => {
