@@ -9,7 +9,7 @@ import { KvalError } from '../src/errors.js';
 import { readProblems } from '../src/import/problems.js';
 import { LabelStore } from '../src/labels/store.js';
 import { table } from '../src/print.js';
-import type { Problem } from '../src/problem.js';
+import { type Problem, sha256 } from '../src/problem.js';
 import { openProgress } from '../src/progress.js';
 import { describeMachine } from '../src/report/environment.js';
 import { openEmbeddedSimulator } from '../src/simulator/embedded.js';
@@ -17,8 +17,9 @@ import { createRealValidator } from '../src/validator/real.js';
 import { armsOf } from './rl/arms.js';
 import { allActions, type ProblemName, problemNames } from './rl/kernels.js';
 import { renderCurves } from './rl/page.js';
+import { learnSimulator } from './rl/simulator.js';
 import { columns, rowsOf, summarise } from './rl/summary.js';
-import { type Bench, jobOf, type Run, type Training, train } from './rl/train.js';
+import { type Bench, jobOf, type Run, rewardWords, type Training, train } from './rl/train.js';
 
 /**
  * The paper's three curves (arXiv 2512.04535) on a small scale: agents that learn to write kernels for starter problems
@@ -32,93 +33,102 @@ export async function main(args: readonly string[]): Promise<void> {
   await compare(args).catch(end);
 }
 
+const options = {
+  steps: { type: 'string', default: '40' },
+  seeds: { type: 'string', default: '3' },
+  group: { type: 'string', default: '6' },
+  problems: { type: 'string', default: '26_Softmax,1_Square_matmul' },
+  /** The simulator learns from so many labelled kernels of each other problem, */
+  learn: { type: 'string', default: '40' },
+  /** unless the folder of one that is there already is named. */
+  model: { type: 'string' },
+} as const;
+
 async function compare(args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      steps: { type: 'string', default: '60' },
-      seeds: { type: 'string', default: '3' },
-      group: { type: 'string', default: '6' },
-      problems: { type: 'string', default: problemNames.join() },
-      /** A simulator's folder, and what it learned from in words; the shipped one without it. */
-      model: { type: 'string' },
-      'trained-on': { type: 'string', default: 'what the card in models/embedded says' },
-    },
-  });
-  const [steps = 60, seeds = 3, group = 6] = [values.steps, values.seeds, values.group].map(Number);
+  const { values } = parseArgs({ args: [...args], options });
+  const [steps = 40, seeds = 3, group = 6, perProblem = 40] = [
+    values.steps,
+    values.seeds,
+    values.group,
+    values.learn,
+  ].map(Number);
   const read = readConfig();
   const home = join(read.home, 'bench-rl');
   mkdirSync(home, { recursive: true });
   // One worker and a build cache of its own: what is billed is what one kernel takes that nobody has built before.
   const config = { ...read, buildCacheFolder: join(home, 'builds'), workers: 1 };
-  const problems = await problemsOf(values.problems.split(','), config.starterFolder);
-  const simulator = await openEmbeddedSimulator({ folder: values.model ?? config.embeddedModelFolder });
+  const wanted = values.problems.split(',');
+  const problems = await problemsOf((name) => wanted.includes(name), config.starterFolder);
+  const others = await problemsOf((name) => !wanted.includes(name), config.starterFolder);
   const store = LabelStore.open(join(home, 'labels.db'));
-  const bench = { problems, real: createRealValidator({ config }), store, simulator, signal: stop.signal };
-  const runs: Run[] = [];
+  const harness = { real: createRealValidator({ config }), store, signal: stop.signal };
   try {
-    if (store.counts().labels === 0) await prepare(bench);
-    const kept = join(home, 'runs.jsonl');
-    const finished = await keptRuns(kept);
-    for (const arm of armsOf(steps)) {
-      for (let seed = 1; seed <= seeds; seed += 1) {
-        const training: Training = { arm, seed, steps, group, rate: 3, checkpoints: 10, samplesAtCheckpoint: 12 };
-        const key = JSON.stringify([
-          training,
-          [...problems.keys()],
-          arm.simulator === 'given' && simulator.calibration,
-        ]);
-        const run = finished.get(key) ?? (await watch(training, bench));
-        if (!finished.has(key)) await appendFile(kept, `${JSON.stringify({ key, run })}\n`);
-        runs.push(run);
-      }
-    }
+    if (store.counts().labels === 0) await prepare(harness.real, problems);
+    const learned =
+      values.model === undefined
+        ? await learnSimulator(harness, others, { config, home, perProblem })
+        : { folder: values.model, trainedOn: `what the card of ${values.model} says`, labelledMs: 0 };
+    const simulator = await openEmbeddedSimulator({ folder: learned.folder });
+    const runs = await trainAll({ steps, seeds, group }, { ...harness, problems, simulator }, join(home, 'runs.jsonl'));
+    const summary = summarise(runs);
+    const about = {
+      command: ['npm run bench:rl', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+      machine: describeMachine(null),
+      simulator: { ...learned, folder: null, model: simulator.model, calibration: simulator.calibration },
+      settings: { steps, seeds, group, problems: [...problems.keys()], device: 'cpu', reward: rewardWords },
+    };
+    const out = join(config.root, 'bench', 'results');
+    await writeFile(join(out, 'rl.json'), `${JSON.stringify({ about, summary, runs }, rounded)}\n`);
+    await writeFile(join(out, 'rl.html'), renderCurves(runs, summary, about));
+    process.stdout.write(`${table(columns, rowsOf(summary))}\nbench/results/rl.html\n`);
   } finally {
-    await bench.real.close();
+    await harness.real.close();
     store.close();
   }
-
-  const summary = summarise(runs);
-  const { engine, model, calibration } = simulator;
-  const about = {
-    command: `npm run bench:rl -- --steps ${steps} --seeds ${seeds} --group ${group} --problems ${[...problems.keys()].join()}`,
-    machine: describeMachine(null),
-    simulator: { engine, model, calibration, trainedOn: values['trained-on'] },
-    settings: {
-      steps,
-      seeds,
-      group,
-      problems: [...problems.keys()],
-      device: 'cpu',
-      reward: '0.2 compiled + 0.8 correct',
-    },
-  };
-  const out = join(config.root, 'bench', 'results');
-  await writeFile(join(out, 'rl.json'), `${JSON.stringify({ about, summary, runs }, rounded)}\n`);
-  await writeFile(join(out, 'rl.html'), renderCurves(runs, summary, about));
-  process.stdout.write(`${table(columns, rowsOf(summary))}\nbench/results/rl.html\n`);
 }
 
-async function problemsOf(wanted: readonly string[], folder: string): Promise<Map<ProblemName, Problem>> {
+async function problemsOf(
+  wanted: (name: ProblemName) => boolean,
+  folder: string,
+): Promise<ReadonlyMap<ProblemName, Problem>> {
   const starter = (await readProblems(folder)).items;
-  const found = problemNames
-    .filter((name) => wanted.includes(name))
-    .flatMap((name) => {
-      const problem = starter.find(({ id }) => id === `starter/level1/${name.split('_')[0]}`);
-      return problem === undefined ? [] : [[name, problem] as const];
-    });
-  if (found.length === 0) throw new KvalError('usage', `--problems takes some of ${problemNames.join()}`);
+  const found = problemNames.filter(wanted).flatMap((name) => {
+    const problem = starter.find(({ id }) => id === `starter/level1/${name.split('_')[0]}`);
+    return problem === undefined ? [] : [[name, problem] as const];
+  });
+  if (found.length === 0) throw new KvalError('usage', `--problems takes some, not all, of ${problemNames.join()}`);
   return new Map(found);
 }
 
+/** Every judge with every seed; finished runs are kept, and not run again. */
+async function trainAll(
+  { seeds, ...common }: { steps: number; seeds: number; group: number },
+  bench: Bench,
+  kept: string,
+): Promise<Run[]> {
+  const finished = await keptRuns(kept);
+  const runs: Run[] = [];
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    for (const arm of armsOf(common.steps)) {
+      const training: Training = { ...common, arm, seed, rate: 3, checkpoints: 10, samplesAtCheckpoint: 12 };
+      const given = arm.simulator === 'given' ? bench.simulator.calibration : '';
+      const key = sha256(JSON.stringify(training), [...bench.problems.keys()].join(), given);
+      const run = finished.get(key) ?? (await watch(training, bench));
+      if (!finished.has(key)) await appendFile(kept, `${JSON.stringify({ key, run })}\n`);
+      runs.push(run);
+    }
+  }
+  return runs;
+}
+
 /** The first build and the first execution of all prepare what the others share; that is on nobody's bill. */
-async function prepare(bench: Bench): Promise<void> {
-  const [name] = bench.problems.keys();
+async function prepare(real: Bench['real'], problems: Bench['problems']): Promise<void> {
+  const [name] = problems.keys();
   const [action] = allActions();
   if (name === undefined || action === undefined) return;
-  const job = jobOf(bench, name, action);
+  const job = jobOf({ problems }, name, action);
   const candidate = makeCandidate({ ...job.candidate, source: `# never seen again\n${job.candidate.source}` });
-  await bench.real.validate({ ...job, candidate }, { signal: bench.signal });
+  await real.validate({ ...job, candidate }, { signal: stop.signal });
 }
 
 async function watch(training: Training, bench: Bench): Promise<Run> {

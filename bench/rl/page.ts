@@ -8,7 +8,7 @@ import type { Run } from './train.js';
 interface About {
   readonly command: string;
   readonly machine: { readonly cpu: string; readonly cores: number };
-  readonly simulator: { readonly model: string; readonly trainedOn: string };
+  readonly simulator: { readonly model: string; readonly trainedOn: string; readonly labelledMs: number };
   readonly settings: {
     readonly steps: number;
     readonly seeds: number;
@@ -78,9 +78,9 @@ export function renderCurves(runs: readonly Run[], summary: readonly ArmSummary[
     lead: `${settings.steps} steps of REINFORCE, ${settings.group} kernels for each of ${settings.problems.length} problems in a step, ${settings.seeds} seeds; at the end all are judged by real verdicts alone.`,
     sentences: [
       'An agent chooses a family, a block size, and whether to make one of three mistakes of logic and one of three of syntax. It is a softmax over each choice, not a language model: the curves show what a judge teaches, not how well one can write kernels.',
-      'The device is cpu, where nothing is timed: the reward is 0.2 for compiling and 0.8 for being right, and nothing for speed.',
+      'The device is cpu, where nothing is timed: the reward is 0.2 for compiling and 0.8 for being right, and nothing for speed; a prediction earns what it expects.',
       'Times are those of one worker, as measured when each verdict was first made, and counted at every use, as if every kernel were new; "with a store" counts each kernel once in a run. Other work shared the machine while they were measured.',
-      `The simulator (${simulator.model}) learned from: ${simulator.trainedOn}. The weak one says of everything that it is well, and is sure of it.`,
+      `The simulator (${simulator.model}) learned from ${simulator.trainedOn}; labelling those took ${formatMs(simulator.labelledMs)} of one worker, which no curve contains. The weak one says of everything that it is well, and is sure of it.`,
     ],
     body: `${legend(summary.map(({ arm }) => arm))}
 <div class="plots">${figure('What the agents become', quality, 'Mean over seeds; fresh samples, real verdicts, not billed.')}${figure('What a step takes', perStep, 'Mean over seeds, and over five steps.')}${figure('What it takes in all', total, 'The first curve against the time of all steps so far.')}</div>

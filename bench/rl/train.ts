@@ -94,13 +94,15 @@ export async function train(training: Training, bench: Bench, onStep: (step: num
   return { arm: arm.name, seed, steps: took, checkpoints: seen, verdicts, predicted, builds, executions, driftedSteps };
 }
 
-/** One half or more says yes; what nobody knows earns nothing. On this device nothing is timed, so speed earns nothing either. */
+export const rewardWords = '0.2 compiled + 0.8 correct';
+
+/** A prediction earns what it expects; what nobody knows earns nothing. On this device nothing is timed, so speed earns nothing either. */
 export function rewardOf(verdict: Verdict): number {
   const [compiled, correct] =
     verdict.kind === 'measured'
       ? [compiledOf(verdict.outcome), correctOf(verdict.outcome)]
-      : [verdict.probabilities.compiled >= 0.5, (verdict.probabilities.correct ?? 0) >= 0.5];
-  return (compiled === true ? 0.2 : 0) + (correct === true ? 0.8 : 0);
+      : [verdict.probabilities.compiled, verdict.probabilities.correct];
+  return 0.2 * Number(compiled) + 0.8 * Number(correct);
 }
 
 async function examine(

@@ -86,7 +86,7 @@ test('all judges train an agent each, the same way every time, and are drawn', a
   const about = {
     command: 'x',
     machine: { cpu: 'c', cores: 2 },
-    simulator: { model: 'm', trainedOn: 't' },
+    simulator: { model: 'm', trainedOn: 't', labelledMs: 1 },
     settings: { steps: 4, seeds: 1, group: 3, problems: ['7_ReLU'] },
   };
   const page = renderCurves(runs, summarise(runs), about);
