@@ -39,14 +39,14 @@ const options = {
   group: { type: 'string', default: '6' },
   problems: { type: 'string', default: '26_Softmax,1_Square_matmul' },
   /** The simulator learns from so many labelled kernels of each other problem, */
-  learn: { type: 'string', default: '40' },
+  learn: { type: 'string', default: '32' },
   /** unless the folder of one that is there already is named. */
   model: { type: 'string' },
 } as const;
 
 async function compare(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({ args: [...args], options });
-  const [steps = 40, seeds = 3, group = 6, perProblem = 40] = [
+  const [steps = 40, seeds = 3, group = 6, perProblem = 32] = [
     values.steps,
     values.seeds,
     values.group,

@@ -12,11 +12,12 @@ export interface Arm {
   readonly policy?: HybridOptions['policy'];
 }
 
+/** An agent that converges writes few different kernels, and each counts once: so a few must be enough to decide. */
 const watched: HybridOptions['policy'] = {
   buildFirst: true,
-  escalate: { confidenceBelow: 0.9 },
-  audit: { share: 0.2 },
-  drift: { correctBelow: 0.8, window: 60, leastPairs: 20 },
+  escalate: { confidenceBelow: 0.8 },
+  audit: { share: 0.3 },
+  drift: { correctBelow: 0.8, window: 60, leastPairs: 8 },
 };
 
 export function armsOf(steps: number): Arm[] {
