@@ -15,8 +15,9 @@ import { describeMachine } from '../src/report/environment.js';
 import { openEmbeddedSimulator } from '../src/simulator/embedded.js';
 import { createRealValidator } from '../src/validator/real.js';
 import { armsOf } from './rl/arms.js';
-import { allActions, type ProblemName, problemNames } from './rl/kernels.js';
+import { type Action, allActions, type ProblemName, problemNames } from './rl/kernels.js';
 import { renderCurves } from './rl/page.js';
+import { isRecorded } from './rl/recorded.js';
 import { learnSimulator } from './rl/simulator.js';
 import { columns, rowsOf, summarise } from './rl/summary.js';
 import { type Bench, jobOf, type Run, rewardWords, type Training, train } from './rl/train.js';
@@ -42,6 +43,8 @@ const options = {
   learn: { type: 'string', default: '32' },
   /** unless the folder of one that is there already is named. */
   model: { type: 'string' },
+  /** Only kernels whose verdicts are in the store, for a machine that is too busy to measure more. */
+  'measured-only': { type: 'boolean', default: false },
 } as const;
 
 async function compare(args: readonly string[]): Promise<void> {
@@ -61,7 +64,14 @@ async function compare(args: readonly string[]): Promise<void> {
   const problems = await problemsOf((name) => wanted.includes(name), config.starterFolder);
   const others = await problemsOf((name) => !wanted.includes(name), config.starterFolder);
   const store = LabelStore.open(join(home, 'labels.db'));
-  const harness = { real: createRealValidator({ config }), store, signal: stop.signal };
+  const every = new Map([...problems, ...others]);
+  const measured = new Set(
+    kernelsOf(every.keys())
+      .filter((kernel) => isRecorded(store, jobOf({ problems: every }, ...kernel)))
+      .map(wordsOf),
+  );
+  const allowed: Bench['allowed'] = (...kernel) => !values['measured-only'] || measured.has(wordsOf(kernel));
+  const harness = { real: createRealValidator({ config }), store, signal: stop.signal, allowed };
   try {
     if (store.counts().labels === 0) await prepare(harness.real, problems);
     const learned =
@@ -75,7 +85,15 @@ async function compare(args: readonly string[]): Promise<void> {
       command: ['npm run bench:rl', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
       machine: describeMachine(null),
       simulator: { ...learned, folder: null, model: simulator.model, calibration: simulator.calibration },
-      settings: { steps, seeds, group, problems: [...problems.keys()], device: 'cpu', reward: rewardWords },
+      settings: {
+        steps,
+        seeds,
+        group,
+        problems: [...problems.keys()],
+        kernels: kernelsOf(problems.keys()).filter((kernel) => allowed(...kernel)).length,
+        device: 'cpu',
+        reward: rewardWords,
+      },
     };
     const out = join(config.root, 'bench', 'results');
     await writeFile(join(out, 'rl.json'), `${JSON.stringify({ about, summary, runs }, rounded)}\n`);
@@ -85,6 +103,16 @@ async function compare(args: readonly string[]): Promise<void> {
     await harness.real.close();
     store.close();
   }
+}
+
+type Kernel = readonly [name: ProblemName, action: Action];
+
+function kernelsOf(names: Iterable<ProblemName>): Kernel[] {
+  return [...names].flatMap((name) => allActions().map((action): Kernel => [name, action]));
+}
+
+function wordsOf([name, action]: Kernel): string {
+  return [name, ...Object.values(action)].join(' ');
 }
 
 async function problemsOf(
@@ -112,7 +140,8 @@ async function trainAll(
     for (const arm of armsOf(common.steps)) {
       const training: Training = { ...common, arm, seed, rate: 3, checkpoints: 10, samplesAtCheckpoint: 12 };
       const given = arm.simulator === 'given' ? bench.simulator.calibration : '';
-      const key = sha256(JSON.stringify(training), [...bench.problems.keys()].join(), given);
+      const written = kernelsOf(bench.problems.keys()).filter((kernel) => bench.allowed(...kernel));
+      const key = sha256(JSON.stringify(training), JSON.stringify(written), given);
       const run = finished.get(key) ?? (await watch(training, bench));
       if (!finished.has(key)) await appendFile(kept, `${JSON.stringify({ key, run })}\n`);
       runs.push(run);

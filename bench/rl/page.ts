@@ -13,6 +13,7 @@ interface About {
     readonly steps: number;
     readonly seeds: number;
     readonly group: number;
+    readonly kernels: number;
     readonly problems: readonly string[];
   };
 }
@@ -77,6 +78,7 @@ export function renderCurves(runs: readonly Run[], summary: readonly ArmSummary[
     title: 'Agents that learned from real, simulated and mixed verdicts',
     lead: `${settings.steps} steps of REINFORCE, ${settings.group} kernels for each of ${settings.problems.length} problems in a step, ${settings.seeds} seeds; at the end all are judged by real verdicts alone.`,
     sentences: [
+      `The agents may write ${settings.kernels} different kernels${settings.kernels < 96 * settings.problems.length ? ` of ${96 * settings.problems.length}: those whose real verdicts had been measured` : ''}.`,
       'An agent chooses a family, a block size, and whether to make one of three mistakes of logic and one of three of syntax. It is a softmax over each choice, not a language model: the curves show what a judge teaches, not how well one can write kernels.',
       'The device is cpu, where nothing is timed: the reward is 0.2 for compiling and 0.8 for being right, and nothing for speed; a prediction earns what it expects.',
       'Times are those of one worker, as measured when each verdict was first made, and counted at every use, as if every kernel were new; "with a store" counts each kernel once in a run. Other work shared the machine while they were measured.',

@@ -62,3 +62,9 @@ export function recordReal(real: Validator<Measured>, store: LabelStore): Record
     close: async () => {},
   };
 }
+
+/** Whether a job's verdict can be had without measuring anything. */
+export function isRecorded(store: LabelStore, job: Job): boolean {
+  const built = store.find(jobKey({ ...job, settings: { ...job.settings, device: 'none' } }));
+  return built !== null && (built.measured.outcome.status !== 'built' || store.has(jobKey(job)));
+}

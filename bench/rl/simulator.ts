@@ -27,15 +27,15 @@ export interface Learned {
  * syntax, or there would be little to learn about being right.
  */
 export async function learnSimulator(
-  { real, store, signal }: Pick<Bench, 'real' | 'store' | 'signal'>,
+  { real, store, signal, allowed }: Pick<Bench, 'real' | 'store' | 'signal' | 'allowed'>,
   others: ReadonlyMap<ProblemName, Problem>,
   options: { readonly config: Config; readonly home: string; readonly perProblem: number },
 ): Promise<Learned> {
   const { config, home, perProblem } = options;
   const recorded = recordReal(real, store);
-  const jobs = drawn(perProblem)
-    .filter(([name]) => others.has(name))
-    .map(([name, action]) => jobOf({ problems: others }, name, action));
+  const jobs = drawn(perProblem, (name, action) => others.has(name) && allowed(name, action)).map(([name, action]) =>
+    jobOf({ problems: others }, name, action),
+  );
   const name = sha256(...jobs.map(jobKey)).slice(0, 12);
   const own = LabelStore.open(join(home, `learned-${name}.db`));
   try {
@@ -70,16 +70,17 @@ export async function learnSimulator(
   }
 }
 
-function drawn(perProblem: number) {
+function drawn(perProblem: number, wanted: Bench['allowed']) {
   const random = seededRandom(1);
   const all = problemNames.flatMap((name) => allActions().map((action) => ({ name, action })));
   const order = all
     .map((one) => ({ ...one, rank: random() - (one.action.syntax === 'clean' ? 0.35 : 0) }))
-    .sort((a, b) => a.rank - b.rank);
-  return problemNames.flatMap((name) =>
+    .sort((a, b) => a.rank - b.rank)
+    .filter(({ name, action }) => wanted(name, action));
+  return problemNames.flatMap((problem) =>
     order
-      .filter((one) => one.name === name)
+      .filter(({ name }) => name === problem)
       .slice(0, perProblem)
-      .map(({ action }) => [name, action] as const),
+      .map(({ action }) => [problem, action] as const),
   );
 }

@@ -1,4 +1,5 @@
 import { type Job, makeCandidate, settingsSchema } from '../../src/candidate.js';
+import { KvalError } from '../../src/errors.js';
 import type { Problem } from '../../src/problem.js';
 import { seededRandom } from '../../src/report/intervals.js';
 import type { Simulator } from '../../src/simulator/simulator.js';
@@ -52,6 +53,8 @@ export interface Bench {
   readonly store: Parameters<typeof recordReal>[1];
   readonly simulator: Simulator;
   readonly signal: AbortSignal;
+  /** Whether an agent may write this kernel; what it may not is drawn again. */
+  readonly allowed: (name: ProblemName, action: Action) => boolean;
 }
 
 /** Trains one agent under one judge, and asks the harness what it has become. */
@@ -72,7 +75,7 @@ export async function train(training: Training, bench: Bench, onStep: (step: num
     for (const [name, policy] of policies) {
       const samples = [];
       for (let count = 0; count < group; count += 1) {
-        const action = sampleAction(policy, random);
+        const action = draw(bench, name, policy, random);
         real.next();
         const verdict = await validator.validate(jobOf(bench, name, action), { step, signal });
         samples.push({ action, reward: rewardOf(verdict) });
@@ -115,7 +118,7 @@ async function examine(
   let [all, compiled, correct] = [0, 0, 0];
   for (const [name, policy] of policies) {
     for (let count = 0; count < samplesAtCheckpoint; count += 1) {
-      const job = jobOf(bench, name, sampleAction(policy, random));
+      const job = jobOf(bench, name, draw(bench, name, policy, random));
       const { outcome } = await judge.validate(job, { signal: bench.signal });
       all += 1;
       compiled += compiledOf(outcome) === true ? 1 : 0;
@@ -123,6 +126,14 @@ async function examine(
     }
   }
   return { compiled: compiled / all, correct: correct / all };
+}
+
+function draw({ allowed }: Bench, name: ProblemName, policy: Policy, random: () => number): Action {
+  for (let tries = 0; tries < 10_000; tries += 1) {
+    const action = sampleAction(policy, random);
+    if (allowed(name, action)) return action;
+  }
+  throw new KvalError('bad-input', `the agent for ${name} can hardly write a kernel that is allowed`);
 }
 
 const settings = settingsSchema.parse({ device: 'cpu', small: true, trials: 2, executeTimeoutMs: 20_000 });

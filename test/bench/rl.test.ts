@@ -87,7 +87,7 @@ test('all judges train an agent each, the same way every time, and are drawn', a
     command: 'x',
     machine: { cpu: 'c', cores: 2 },
     simulator: { model: 'm', trainedOn: 't', labelledMs: 1 },
-    settings: { steps: 4, seeds: 1, group: 3, problems: ['7_ReLU'] },
+    settings: { steps: 4, seeds: 1, group: 3, problems: ['7_ReLU'], kernels: 48 },
   };
   const page = renderCurves(runs, summarise(runs), about);
   expect(page.match(/<svg[^>]*class="plot"/g)).toHaveLength(3);
@@ -101,7 +101,14 @@ function open(name: string): { bench: Bench; harness: Recorded } {
   const problem = makeProblem({ set: 'starter', level: 1, number: 7, name: 'ReLU', source: 'class Model: pass' });
   const problems = new Map([['7_ReLU', problem] as const]);
   return {
-    bench: { problems, real: harness, store, simulator: optimist, signal: AbortSignal.timeout(60_000) },
+    bench: {
+      problems,
+      real: harness,
+      store,
+      simulator: optimist,
+      signal: AbortSignal.timeout(60_000),
+      allowed: () => true,
+    },
     harness,
   };
 }
