@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { settingsSchema } from '../candidate.js';
+import { KvalError } from '../errors.js';
 import type { Mode } from '../kval.js';
 import { describeVerdict } from '../print.js';
 import { openProgress } from '../progress.js';
@@ -27,6 +28,9 @@ export function judgeCommands(program: Command): void {
     .action((file: string, options) =>
       run(options, async (kval) => {
         const mode: Mode = options.mode;
+        if (options.policy !== undefined && mode !== 'hybrid') {
+          throw new KvalError('usage', '--policy is of a hybrid: add --mode hybrid');
+        }
         const job = await kval.job(
           file,
           options.problem,
