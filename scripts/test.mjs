@@ -11,7 +11,7 @@ const bin = (name) => join(root, 'node_modules', '.bin', name);
 const parts = [
   ['types', bin('tsc'), ['--noEmit']],
   ['biome', bin('biome'), ['check', '--error-on-warnings', '.']],
-  ['oxlint', bin('oxlint'), ['--type-aware', 'src', 'test']],
+  ['oxlint', bin('oxlint'), ['--type-aware', 'src', 'test', 'bench']],
   ['ruff', python, ['-m', 'ruff', 'check']],
   ['ruff-format', python, ['-m', 'ruff', 'format', '--check']],
   ['mypy', python, ['-m', 'mypy', 'cuda-harness/kval_harness', 'models/kval_models', 'bench']],

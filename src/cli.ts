@@ -5,6 +5,7 @@ import { judgeCommands } from './commands/judge.js';
 import { labelCommands } from './commands/label.js';
 import { learnCommands } from './commands/learn.js';
 import { machineCommands } from './commands/machine.js';
+import { policyCommands } from './commands/policy.js';
 import { problemCommands } from './commands/problems.js';
 import { end, stop } from './commands/run.js';
 import { errorTable, KvalError } from './errors.js';
@@ -27,5 +28,6 @@ candidateCommands(program);
 labelCommands(program);
 learnCommands(program);
 judgeCommands(program);
+policyCommands(program);
 
 await program.parseAsync().catch(end);

@@ -39,7 +39,8 @@ export { readCandidates } from './import/candidates.js';
 export { readProblems } from './import/problems.js';
 export { Kval, type Mode, type ValidatorConfig } from './kval.js';
 export { makeProblem, type Problem, parseProblemId } from './problem.js';
-export type { HybridPolicy } from './validator/hybrid.js';
+export type { HybridState, HybridValidator } from './validator/hybrid.js';
+export type { HybridPolicy } from './validator/policy.js';
 export type { Validator } from './validator/validator.js';
 export {
   type BuildRecord,

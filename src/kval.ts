@@ -35,7 +35,12 @@ import { renderMarkdown } from './report/render-markdown.js';
 import { buildReport, type Report } from './report/report.js';
 import { openEmbeddedSimulator } from './simulator/embedded.js';
 import { type TrainOptions, trainEmbedded } from './tuning/embedded.js';
-import { createHybridValidator, type HybridPolicy } from './validator/hybrid.js';
+import type { TunedMode } from './tuning/frontier.js';
+import { tunePolicies } from './tuning/policy.js';
+import { type WrittenPolicy, writePolicyFiles } from './tuning/policy-files.js';
+import { type LabelledPredictions, predictionsOf, readPredictions } from './tuning/predictions.js';
+import { createHybridValidator, type HybridValidator } from './validator/hybrid.js';
+import { type HybridPolicy, readPolicyFile } from './validator/policy.js';
 import { createRealValidator, openHarness, type RealValidator } from './validator/real.js';
 import { createSimulatedValidator, type SimulatedValidator } from './validator/simulated.js';
 import type { Validator } from './validator/validator.js';
@@ -58,7 +63,8 @@ export interface ValidatorConfig {
   readonly mode: Mode;
   /** Folder of a trained embedded simulator; the one that ships without it. */
   readonly model?: string;
-  readonly policy?: HybridPolicy;
+  /** A hybrid's policy, or the path of a policy file. */
+  readonly policy?: HybridPolicy | string;
 }
 
 export interface ImportCounts {
@@ -233,12 +239,14 @@ export class Kval {
       case 'simulated':
         return this.simulated(model);
       case 'hybrid':
-        return createHybridValidator({
-          real: this.real(),
-          simulated: await this.simulated(model),
-          policy: policy ?? { buildFirst: true },
-        });
+        return this.hybrid(policy, model);
     }
+  }
+
+  /** Its `state` says what was asked of whom, and whether the simulator has drifted. */
+  async hybrid(policy: HybridPolicy | string = { buildFirst: true }, model?: string): Promise<HybridValidator> {
+    const given = typeof policy === 'string' ? await readPolicyFile(policy) : policy;
+    return createHybridValidator({ real: this.real(), simulated: await this.simulated(model), policy: given });
   }
 
   /** Reads one candidate and finds its problem. */
@@ -339,8 +347,43 @@ export class Kval {
     }
   }
 
+  /** Replays a labelled set against predictions, and writes the hybrid's policy that a wanted error allows. */
+  async tunePolicy(options: {
+    /** A file of predictions beside labels; without it the simulator is asked about the test split of `dataset`. */
+    predictions?: string;
+    dataset?: string;
+    model?: string;
+    maxError: number;
+    /** The error to choose thresholds for, where room to spare is wanted. */
+    aim?: number;
+    mode?: TunedMode;
+    split?: string;
+    out: string;
+    signal?: AbortSignal;
+  }): Promise<WrittenPolicy> {
+    const { predictions, dataset, model, maxError, aim = maxError, signal, ...rest } = options;
+    const read =
+      predictions === undefined
+        ? [await this.#predictHeldOut(dataset ?? '', model, signal)]
+        : await readPredictions(predictions, signal);
+    const source = predictions ?? `${model ?? 'the shipped simulator'} on the test split of ${dataset}`;
+    return writePolicyFiles(tunePolicies(read, { maxError, aim, source }), { ...rest, kvalVersion: this.version });
+  }
+
   #generatedBy(commands: readonly string[]): Report['generatedBy'] {
     return { kval: this.version, machine: thisMachine(null), commands: [...commands], at: new Date().toISOString() };
+  }
+
+  async #predictHeldOut(folder: string, model: string | undefined, signal?: AbortSignal): Promise<LabelledPredictions> {
+    const dataset = await readDataset(folder, signal);
+    const simulator = await this.simulated(model);
+    const simulators = [{ validator: simulator, trainedOn: null }];
+    const common = { dataset, simulators, realDurationMs: () => null };
+    try {
+      return predictionsOf(await judgeHeldOut({ ...common, ...(signal === undefined ? {} : { signal }) }));
+    } finally {
+      await simulator.close();
+    }
   }
 
   /** What the build cache holds; `prune` brings it under its bound, `clear` empties it. */

@@ -181,6 +181,24 @@ export const predictedSchema = z.object({
 });
 export type Predicted = z.infer<typeof predictedSchema>;
 
+/** Over how many kernels two sides agreed, with Wilson's 95% interval. */
+export const agreementSchema = z.object({
+  pairs: z.int().nonnegative(),
+  agreed: z.int().nonnegative(),
+  low: probability,
+  high: probability,
+});
+export type Agreement = z.infer<typeof agreementSchema>;
+
+/** How well the simulator's word has stood up to the harness of late. Null: nothing to compare yet, or nobody asked. */
+export const driftStateSchema = z.object({
+  /** The agreement fell below its bound: until it has recovered, the harness answers everything. */
+  escalating: z.boolean(),
+  compiled: agreementSchema.nullable(),
+  correct: agreementSchema.nullable(),
+});
+export type DriftState = z.infer<typeof driftStateSchema>;
+
 /** How a hybrid came to its answer. */
 export const decisionSchema = z.object({
   policy: z.array(z.string()),
@@ -188,6 +206,8 @@ export const decisionSchema = z.object({
   reason: z.string(),
   /** The other side's answer, where both were asked. */
   audit: predictedSchema.nullable(),
+  /** Where the policy watches for drift: what was known when this was decided. */
+  drift: driftStateSchema.optional(),
 });
 export type Decision = z.infer<typeof decisionSchema>;
 

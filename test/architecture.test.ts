@@ -15,7 +15,7 @@ const arrows: Record<string, readonly string[]> = {
   validator: ['nouns', 'worker', 'simulator'],
   labels: ['nouns', 'validator'],
   dataset: ['nouns', 'labels', 'simulator'],
-  tuning: ['nouns', 'worker', 'dataset', 'simulator'],
+  tuning: ['nouns', 'worker', 'dataset', 'simulator', 'validator', 'report'],
   report: ['nouns', 'labels', 'dataset', 'validator'],
   doctor: ['nouns', 'worker'],
   kval: [
@@ -34,7 +34,7 @@ const arrows: Record<string, readonly string[]> = {
   commands: ['nouns', 'doctor', 'kval', 'import', 'labels', 'report', 'entrances'],
   entrances: ['commands', 'nouns', 'doctor', 'kval', 'import', 'validator', 'labels', 'report'],
 };
-const nouns = ['problem', 'candidate', 'verdict', 'errors', 'config', 'model-card'];
+const nouns = ['problem', 'candidate', 'verdict', 'errors', 'config', 'model-card', 'wilson'];
 const entrances = ['cli', 'index', 'quickstart', 'print', 'progress'];
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));

@@ -23,11 +23,15 @@ export function judgeCommands(program: Command): void {
     .addOption(smallOption())
     .addOption(fullSizeOption())
     .option('--model <folder>', 'the simulator; the one that ships without it')
+    .option('--policy <file>', 'of a hybrid, as `kval tune-policy` writes it; build-first without it')
     .addOption(storeOption())
     .addOption(jsonOption())
     .action((file: string, options) =>
       run(options, async (kval) => {
         const mode: Mode = options.mode;
+        if (options.policy !== undefined && mode !== 'hybrid') {
+          throw new KvalError('usage', '--policy is of a hybrid: add --mode hybrid');
+        }
         const job = await kval.job(
           file,
           options.problem,
@@ -36,6 +40,7 @@ export function judgeCommands(program: Command): void {
         const validator = await kval.validator({
           mode,
           ...(options.model === undefined ? {} : { model: options.model }),
+          ...(options.policy === undefined ? {} : { policy: options.policy }),
         });
         try {
           const verdict = await validator.validate(job, { signal: stop.signal });

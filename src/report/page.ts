@@ -10,6 +10,8 @@ export interface Section {
 
 /** One self-contained page: no script, nothing fetched, every word from outside escaped. */
 export function page(parts: {
+  /** What made it. */
+  brand?: string;
   title: string;
   /** The result in plain sentences, the most important first. */
   headline: readonly string[];
@@ -18,7 +20,7 @@ export function page(parts: {
   sections: readonly Section[];
   generatedBy: { readonly kval: string; readonly at?: string | undefined };
 }): string {
-  const { title, headline, figures, sections, generatedBy } = parts;
+  const { brand = 'kval report', title, headline, figures, sections, generatedBy } = parts;
   const [lead = '', ...sentences] = headline;
   return `<!doctype html>
 <html lang="en">
@@ -34,11 +36,11 @@ export function page(parts: {
 <body>
 <a class="skip" href="#main">To the figures</a>
 <header>
-<p class="brand">kval report</p>
+<p class="brand">${escapeMarkup(brand)}</p>
 <h1>${escapeMarkup(title)}</h1>
 <p class="lead">${escapeMarkup(lead)}</p>
 <ul class="say">${sentences.map((sentence) => `<li>${escapeMarkup(sentence)}</li>`).join('')}</ul>
-<ul class="figures">${figures.join('')}</ul>
+${figures.length === 0 ? '' : `<ul class="figures">${figures.join('')}</ul>`}
 <nav aria-label="Sections"><ul>${sections.map(({ id, name }) => `<li><a href="#${id}">${escapeMarkup(name)}</a></li>`).join('')}</ul></nav>
 </header>
 <main id="main">

@@ -1,33 +1,11 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type Job, jobKey } from '../candidate.js';
 import { KvalError } from '../errors.js';
-import { sha256 } from '../problem.js';
-import type { Decision, Measured, Predicted, Verdict } from '../verdict.js';
+import { compiledOf, type Decision, type DriftState, type Measured, type Predicted, type Verdict } from '../verdict.js';
+import { watchDrift } from './drift.js';
+import { doubtOf, type hybridPolicySchema, isAudited, isWarm, parsePolicy, policyNames, stepOf } from './policy.js';
 import type { SimulatedValidator } from './simulated.js';
 import type { Validator } from './validator.js';
-
-/** When a hybrid asks the simulator and when the harness. Each part may be left out; those given are applied together. */
-export const hybridPolicySchema = z.object({
-  /** The simulator answers the first steps, the harness the rest (the paper: 30 of 100). */
-  warmUp: z
-    .object({
-      simulatedSteps: z.int().nonnegative(),
-      ofSteps: z.int().positive(),
-      /** Where the caller names no step, so many verdicts count as one. */
-      verdictsPerStep: z.int().positive().default(1),
-    })
-    .refine((one) => one.simulatedSteps <= one.ofSteps, 'simulatedSteps cannot exceed ofSteps')
-    .optional(),
-  /** The harness answers where the simulator is not sure, or promises more speed than can be taken on trust. */
-  escalate: z
-    .object({ confidenceBelow: z.number().min(0).max(1), speedupAbove: z.number().positive().nullable().default(null) })
-    .optional(),
-  /** For this share of jobs both answer; which ones depends on their content alone. */
-  audit: z.object({ share: z.number().min(0).max(1) }).optional(),
-  /** Every kernel is really compiled; only what needs a device is predicted. */
-  buildFirst: z.boolean().default(false),
-});
-export type HybridPolicy = z.infer<typeof hybridPolicySchema>;
 
 export interface HybridOptions {
   readonly real: Validator<Measured>;
@@ -35,52 +13,79 @@ export interface HybridOptions {
   readonly policy: z.input<typeof hybridPolicySchema>;
 }
 
+/** What a hybrid has done so far, for whoever watches it. */
+export interface HybridState {
+  readonly policy: readonly string[];
+  readonly verdicts: number;
+  /** How many of the answers were given by each side, and how often both were asked for the drift's sake. */
+  readonly measured: number;
+  readonly predicted: number;
+  readonly audits: number;
+  /** Null where the policy does not watch for drift. */
+  readonly drift: DriftState | null;
+}
+
+export interface HybridValidator extends Validator {
+  state(): HybridState;
+}
+
 type Asked = { readonly signal?: AbortSignal; readonly step?: number };
 
 /**
  * A validator made of two others. Every verdict carries the decision that led to it. The harness is asked because the
- * simulator is unsure or due for a check, never because it is broken: what either side throws, this throws.
+ * simulator is unsure, due for a check or found to disagree, never because it is broken: what either side throws, this
+ * throws.
  */
-export function createHybridValidator(options: HybridOptions): Validator {
+export function createHybridValidator(options: HybridOptions): HybridValidator {
   const { real, simulated } = options;
-  const policy = readPolicy(options.policy);
+  const policy = parsePolicy(options.policy);
   const names = policyNames(policy);
-  let verdicts = 0;
+  const drift = policy.drift === undefined ? null : watchDrift(policy.drift);
+  const counts = { verdicts: 0, measured: 0, predicted: 0, audits: 0 };
   let closed = false;
 
   const validate = async (job: Job, asked: Asked = {}): Promise<Verdict> => {
     if (closed) throw new KvalError('usage', 'this validator is closed');
-    const step = stepOf(policy, asked.step, verdicts);
-    verdicts += 1;
-    const decide = (reason: string, audit: Predicted | null = null): { decision: Decision } => ({
-      decision: { policy: names, step, reason, audit },
-    });
+    const step = stepOf(policy, asked.step, counts.verdicts);
+    counts.verdicts += 1;
+    const known = drift === null ? {} : { drift: drift.state() };
+    const decide = <V extends Measured | Predicted>(verdict: V, reason: string, audit: Predicted | null = null) => {
+      counts[verdict.kind] += 1;
+      const decision: Decision = { policy: names, step, reason, audit, ...known };
+      return { ...verdict, decision };
+    };
     const signal = asked.signal === undefined ? {} : { signal: asked.signal };
     const measure = (): Promise<Measured> => real.validate(job, asked);
+    /** The simulator says what it would have said, after a build where the policy builds; drift counts what would have been taken. */
+    const askBoth = async (): Promise<[Measured, Predicted]> => {
+      const [measured, early] = await both(measure(), policy.buildFirst ? null : simulated.predict(job, signal));
+      const built = policy.buildFirst && compiledOf(measured.outcome) === true;
+      const predicted = early ?? (await simulated.predict(job, { ...signal, built }));
+      const taken = (built || !policy.buildFirst) && doubtOf(policy, predicted) === null;
+      if (taken) drift?.add(measured, predicted);
+      counts.audits += 1;
+      return [measured, predicted];
+    };
 
-    if (isAudited(policy, job)) {
-      const [measured, predicted] = await both(measure(), simulated.predict(job, signal));
-      return { ...measured, ...decide('audit', predicted) };
+    const drifted = known.drift?.escalating === true;
+    if (drifted || isAudited(policy, job)) {
+      const [measured, predicted] = await askBoth();
+      return decide(measured, drifted ? 'the simulator has drifted from the harness' : 'audit', predicted);
     }
-    if (policy.warmUp !== undefined && step !== null && step >= policy.warmUp.simulatedSteps) {
-      return { ...(await measure()), ...decide('warm-up is over') };
-    }
+    if (isWarm(policy, step)) return decide(await measure(), 'warm-up is over');
     const built = policy.buildFirst ? await buildOnly(real, job, asked) : null;
-    if (built !== null && (built.outcome.status !== 'built' || job.settings.device === 'none')) {
-      return {
-        ...built,
-        ...decide(built.outcome.status === 'built' ? 'a build was all that was asked' : 'the build decided'),
-      };
-    }
+    if (built !== null && built.outcome.status !== 'built') return decide(built, 'the build decided');
+    if (built !== null && job.settings.device === 'none') return decide(built, 'a build was all that was asked');
     const predicted = await simulated.predict(job, { ...signal, built: built !== null });
     const doubt = doubtOf(policy, predicted);
-    if (doubt !== null) return { ...(await measure()), ...decide(doubt, predicted) };
-    return { ...predicted, ...decide(built === null ? 'the simulator is sure enough' : 'built, the rest predicted') };
+    if (doubt !== null) return decide(await measure(), doubt, predicted);
+    return decide(predicted, built === null ? 'the simulator is sure enough' : 'built, the rest predicted');
   };
 
   return {
     name: `hybrid(${names.join(', ') || 'simulator only'})`,
     validate,
+    state: () => ({ policy: names, ...counts, drift: drift?.state() ?? null }),
     async close() {
       if (closed) return;
       closed = true;
@@ -90,55 +95,14 @@ export function createHybridValidator(options: HybridOptions): Validator {
   };
 }
 
-function readPolicy(policy: z.input<typeof hybridPolicySchema>): HybridPolicy {
-  const parsed = hybridPolicySchema.safeParse(policy);
-  if (!parsed.success) throw new KvalError('usage', `the hybrid policy is not valid: ${z.prettifyError(parsed.error)}`);
-  return parsed.data;
-}
-
-/** The policy in words, as every verdict carries it. */
-function policyNames(policy: HybridPolicy): string[] {
-  const { warmUp, escalate, audit, buildFirst } = policy;
-  const names: string[] = [];
-  if (warmUp !== undefined) names.push(`warm-up ${warmUp.simulatedSteps} of ${warmUp.ofSteps}`);
-  if (escalate !== undefined) {
-    const speed = escalate.speedupAbove === null ? '' : ` or speed-up above ${escalate.speedupAbove}`;
-    names.push(`escalate below ${escalate.confidenceBelow}${speed}`);
-  }
-  if (audit !== undefined) names.push(`audit ${audit.share}`);
-  if (buildFirst) names.push('build-first');
-  return names;
-}
-
-function stepOf(policy: HybridPolicy, given: number | undefined, verdicts: number): number | null {
-  if (given !== undefined) return given;
-  return policy.warmUp === undefined ? null : Math.floor(verdicts / policy.warmUp.verdictsPerStep);
-}
-
-/** By hash, so that the same job is audited in every run and nobody can choose which. */
-function isAudited(policy: HybridPolicy, job: Job): boolean {
-  if (policy.audit === undefined) return false;
-  return Number.parseInt(sha256('audit', jobKey(job)).slice(0, 12), 16) / 2 ** 48 < policy.audit.share;
-}
-
 /** A failed build is the verdict of the whole job, so it bears that job's key. */
 async function buildOnly(real: Validator<Measured>, job: Job, asked: Asked): Promise<Measured> {
   const measured = await real.validate({ ...job, settings: { ...job.settings, device: 'none' } }, asked);
   return { ...measured, jobKey: jobKey(job) };
 }
 
-function doubtOf(policy: HybridPolicy, predicted: Predicted): string | null {
-  if (policy.escalate === undefined) return null;
-  const { confidenceBelow, speedupAbove } = policy.escalate;
-  if (predicted.confidence < confidenceBelow) return 'the simulator is unsure';
-  if (speedupAbove !== null && predicted.speedup !== null && predicted.speedup > speedupAbove) {
-    return 'the predicted speed-up is too good to be taken on trust';
-  }
-  return null;
-}
-
 /** Waits for both, also when one fails, so that nothing goes on unwatched. */
-async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+async function both<A, B>(first: Promise<A>, second: Promise<B> | null): Promise<[A, B | null]> {
   const [a, b] = await Promise.allSettled([first, second]);
   if (a.status === 'rejected') throw a.reason;
   if (b.status === 'rejected') throw b.reason;

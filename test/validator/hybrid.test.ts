@@ -78,6 +78,19 @@ describe('createHybridValidator', () => {
     expect(sure).toMatchObject({ kind: 'predicted', decision: { audit: null } });
   });
 
+  it('has thresholds of their own for each question and answer', async () => {
+    const correct = { above: 0.05, below: 0.8 };
+    const kinds = async (compiled: number, probability: number, policy: HybridOptions['policy']) =>
+      (await hybrid(policy, new Scripted(compiled, probability)).validator.validate(jobOf('a'))).kind;
+    expect(await kinds(0.9, 0.04, { escalate: { correct } })).toBe('predicted');
+    expect(await kinds(0.9, 0.06, { escalate: { correct } })).toBe('measured');
+    expect(await kinds(0.9, 0.79, { escalate: { correct } })).toBe('measured');
+    expect(await kinds(0.9, 0.8, { escalate: { correct } })).toBe('predicted');
+    expect(await kinds(0.9, 0.8, { escalate: { correct, compiled: { above: 0.1, below: 0.95 } } })).toBe('measured');
+    expect(await kinds(0.5, 0.9, { buildFirst: true, escalate: { correct } })).toBe('predicted');
+    expect(() => hybrid({ escalate: { correct: { above: 0.6, below: 0.8 } } })).toThrow('one half');
+  });
+
   it('does not take a great speed-up on trust', async () => {
     const policy = { escalate: { confidenceBelow: 0, speedupAbove: 3 } };
     const [modest, great] = [new Scripted(0.99, 0.99, 2.9), new Scripted(0.99, 0.99, 3.1)];

@@ -28,6 +28,7 @@ for (const policy of [
   { buildFirst: true },
   { audit: { share: 1 } },
   { warmUp: { simulatedSteps: 0, ofSteps: 1 } },
+  { audit: { share: 1 }, drift: { compiledBelow: 0.8 } },
 ]) {
   conforms(`hybrid (${Object.keys(policy).join()})`, {
     open: async () => createHybridValidator({ real: new Recorded(), simulated: await open(), policy }),
