@@ -7,6 +7,9 @@ import { type Config, childEnvironment } from './config.js';
 import { type BuildOptions, buildDataset } from './dataset/build.js';
 import { examplesOf } from './dataset/examples.js';
 import type { Manifest } from './dataset/manifest.js';
+import type { Operator } from './dataset/mutate/operator.js';
+import { type StoreMutantsReport, selectOperators, storeMutants } from './dataset/mutate/store-mutants.js';
+import { type TurnedOut, turnedOut } from './dataset/mutate/turned-out.js';
 import { readDataset } from './dataset/read.js';
 import { type Check, examine } from './doctor.js';
 import { type GenerateOptions, type GenerateReport, generate } from './generate.js';
@@ -158,6 +161,29 @@ export class Kval {
 
   generate(options: GenerateOptions): Promise<GenerateReport> {
     return generate(options);
+  }
+
+  mutationOperators(words: string): Operator[] {
+    return selectOperators(words);
+  }
+
+  /** Makes mutants of candidates and keeps them beside their parents, to be labelled like all others. */
+  async mutate(options: {
+    problems: string;
+    candidates: string;
+    operators: readonly Operator[];
+    perCandidate: number;
+    seed: number;
+    signal?: AbortSignal;
+  }): Promise<StoreMutantsReport> {
+    const store = await this.store();
+    const { problems, candidates: words, ...rest } = options;
+    return storeMutants(store, { ...rest, parents: { words, problems: selectProblems(store, problems) } });
+  }
+
+  /** What each operator's labelled mutants turned out to be. */
+  async turnedOut(): Promise<TurnedOut[]> {
+    return turnedOut(await this.store());
   }
 
   /** Judges candidates for real and keeps what was measured. */

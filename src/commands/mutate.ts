@@ -1,0 +1,69 @@
+import type { Command } from 'commander';
+import { table } from '../print.js';
+import { openProgress } from '../progress.js';
+import { storeOption, whole } from './options.js';
+import { print, run, stop } from './run.js';
+
+/** Candidates that are made here: mutants of others. What they are worth, only `kval label` says. */
+export function mutateCommands(program: Command): void {
+  program
+    .command('mutate')
+    .description('make mutants of candidates, to be labelled like all others; what an operator intends is no label')
+    .option('--problems <which>', 'all, a set, a level or ids', 'all')
+    .option('--candidates <which>', 'all, or generators, sources, or beginnings of hashes', 'all')
+    .option('--operators <which>', 'all, intents, or names', 'all')
+    .option('--per-candidate <number>', 'mutants of each candidate, of the operators with the fewest first', whole, 8)
+    .option('--seed <number>', 'which places', whole, 1)
+    .option('--list', 'only list the operators')
+    .option('--report', "only tell what each operator's labelled mutants turned out to be")
+    .addOption(storeOption())
+    .action((options) =>
+      run(options, async (kval) => {
+        const chosen = kval.mutationOperators(options.operators);
+        if (options.list) {
+          const rows = chosen.map(({ name, intent, text, does }) => [name, intent, text, does]);
+          return print(table(['operator', 'intent', 'changes', 'the mutant'], rows));
+        }
+        if (options.report) {
+          const names = new Set(chosen.map(({ name }) => name));
+          const rows = (await kval.turnedOut()).filter(({ operator }) => names.has(operator.name));
+          if (rows.length === 0) return print('no mutant is labelled yet; label them with `kval label`');
+          return print(
+            table(
+              ['operator', 'intent', 'labelled', 'as intended', 'outcomes'],
+              rows.map(({ operator, labelled, asIntended, byStatus }) => [
+                operator.name,
+                operator.intent,
+                String(labelled),
+                `${Math.round((100 * asIntended) / labelled)}%`,
+                Object.entries(byStatus)
+                  .map(([status, count]) => `${status} ${count}`)
+                  .join(', '),
+              ]),
+            ),
+          );
+        }
+        const progress = openProgress('mutants');
+        const made = await kval
+          .mutate({
+            problems: options.problems,
+            candidates: options.candidates,
+            operators: chosen,
+            perCandidate: options.perCandidate,
+            seed: options.seed,
+            signal: stop.signal,
+          })
+          .finally(() => progress.close());
+        print(
+          table(
+            ['operator', 'intent', 'mutants'],
+            [...made.byOperator].map(([operator, count]) => [operator.name, operator.intent, String(count)]),
+          ),
+        );
+        print(
+          `${made.parents} parents (${made.failing} that are known to fail left out): ${made.added} mutants added, ${made.already} known already`,
+        );
+        print('next: kval label');
+      }),
+    );
+}
