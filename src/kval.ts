@@ -6,6 +6,7 @@ import { type Candidate, type Job, makeCandidate, type Settings } from './candid
 import { type Config, childEnvironment } from './config.js';
 import { type BuildOptions, buildDataset } from './dataset/build.js';
 import { examplesOf } from './dataset/examples.js';
+import { familyCandidates } from './dataset/families/families.js';
 import type { Manifest } from './dataset/manifest.js';
 import type { Operator } from './dataset/mutate/operator.js';
 import { type StoreMutantsReport, selectOperators, storeMutants } from './dataset/mutate/store-mutants.js';
@@ -62,6 +63,12 @@ export interface ImportCounts {
   readonly published: number;
   readonly problems: number;
   readonly report: ImportReport<unknown>;
+}
+
+export interface FamilyCounts {
+  readonly added: number;
+  readonly already: number;
+  readonly candidates: readonly Candidate[];
 }
 
 /** Everything that kval can do, one method a verb. It opens what a verb needs when it is needed, and `close` frees it all. */
@@ -161,6 +168,17 @@ export class Kval {
 
   generate(options: GenerateOptions): Promise<GenerateReport> {
     return generate(options);
+  }
+
+  /** Writes kernels of the families for starter problems and keeps them, to be labelled like all others. */
+  async families(options: { problems: string; perProblem: number; seed: number }): Promise<FamilyCounts> {
+    const store = await this.store();
+    const problemIds = new Set(selectProblems(store, options.problems).map((problem) => problem.id));
+    const candidates = familyCandidates({ ...options, problemIds });
+    const { added, already } = store.putCandidates(
+      candidates.map((candidate) => ({ candidate, line: null, backend: null })),
+    );
+    return { added, already, candidates };
   }
 
   mutationOperators(words: string): Operator[] {

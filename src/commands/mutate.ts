@@ -4,8 +4,33 @@ import { openProgress } from '../progress.js';
 import { storeOption, whole } from './options.js';
 import { print, run, stop } from './run.js';
 
-/** Candidates that are made here: mutants of others. What they are worth, only `kval label` says. */
+/** Candidates that are made here, kernels of our families and mutants of any. What they are, only `kval label` says. */
 export function mutateCommands(program: Command): void {
+  program
+    .command('families')
+    .description('write kernels for the starter problems: families of computations times schedules')
+    .option('--problems <which>', 'all, a set, a level or ids', 'starter')
+    .option('--per-problem <number>', 'kernels of each problem, each by another schedule', whole, 12)
+    .option('--seed <number>', 'which schedules', whole, 1)
+    .addOption(storeOption())
+    .action((options) =>
+      run(options, async (kval) => {
+        const { candidates, added, already } = await kval.families(options);
+        const familyOf = ({ origin }: { origin: { run: string } }): string => origin.run.split(':')[0] ?? '';
+        print(
+          table(
+            ['family', 'problems', 'kernels'],
+            [...new Set(candidates.map(familyOf))].map((family) => {
+              const kernels = candidates.filter((candidate) => familyOf(candidate) === family);
+              return [family, String(new Set(kernels.map(({ problemId }) => problemId)).size), String(kernels.length)];
+            }),
+          ),
+        );
+        print(`${added} kernels added, ${already} known already`);
+        print("next: kval label --candidates 'kval families'");
+      }),
+    );
+
   program
     .command('mutate')
     .description('make mutants of candidates, to be labelled like all others; what an operator intends is no label')
