@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -7,11 +7,12 @@ import { type Config, childEnvironment } from './config.js';
 import { type BuildOptions, buildDataset } from './dataset/build.js';
 import { examplesOf } from './dataset/examples.js';
 import { familyCandidates } from './dataset/families/families.js';
-import type { Manifest } from './dataset/manifest.js';
+import type { Manifest, Rerun } from './dataset/manifest.js';
 import type { Operator } from './dataset/mutate/operator.js';
 import { type StoreMutantsReport, selectOperators, storeMutants } from './dataset/mutate/store-mutants.js';
 import { type TurnedOut, turnedOut } from './dataset/mutate/turned-out.js';
 import { readDataset } from './dataset/read.js';
+import { rerunSample } from './dataset/rerun.js';
 import { type Check, examine } from './doctor.js';
 import { type GenerateOptions, type GenerateReport, generate } from './generate.js';
 import { candidatesIn, type ImportedCandidate, type ReadCandidatesOptions } from './import/candidates.js';
@@ -235,9 +236,47 @@ export class Kval {
     }
   }
 
-  async dataset(outFolder: string, options: Omit<BuildOptions, 'kvalVersion'>): Promise<Manifest> {
-    const examples = examplesOf(await this.store(), options.labels ?? 'harness');
-    return buildDataset(examples, { ...options, kvalVersion: this.version }, outFolder);
+  /** Makes a fine-tuning set; with `rerun`, so many labels are made again first, and kernels that they contradict left out. */
+  async dataset(
+    outFolder: string,
+    options: Omit<BuildOptions, 'kvalVersion' | 'rerun'> & {
+      rerun?: number;
+      onRerun?: (done: number, total: number) => void;
+    },
+  ): Promise<Manifest> {
+    const store = await this.store();
+    const { rerun: count = 0, onRerun, ...settings } = options;
+    const rerun = count === 0 ? null : await this.#rerun(count, { ...options, seed: options.seed ?? 1 });
+    const contradicted = new Set(rerun?.disagreed.map(({ problem, candidate }) => `${problem} ${candidate}`));
+    const examples = examplesOf(store, options.labels ?? 'harness');
+    return buildDataset(
+      filter(examples, ({ problem, candidate }) => !contradicted.has(`${problem.id} ${candidate.hash}`)),
+      { ...settings, ...(rerun === null ? {} : { rerun }), kvalVersion: this.version },
+      outFolder,
+    );
+  }
+
+  /** Nothing is taken from the build cache: what is made again is built again. */
+  async #rerun(
+    count: number,
+    options: { seed: number; signal?: AbortSignal; onRerun?: (done: number, total: number) => void },
+  ): Promise<Rerun> {
+    const { seed, signal, onRerun } = options;
+    const buildCacheFolder = join(this.config.home, 'rerun');
+    rmSync(buildCacheFolder, { recursive: true, force: true });
+    const validator = createRealValidator({ config: { ...this.config, buildCacheFolder } });
+    try {
+      return await rerunSample(await this.store(), {
+        count,
+        seed,
+        judge: (job, judging) => validator.validate(job, judging),
+        ...(signal === undefined ? {} : { signal }),
+        ...(onRerun === undefined ? {} : { onProgress: onRerun }),
+      });
+    } finally {
+      await validator.close();
+      rmSync(buildCacheFolder, { recursive: true, force: true });
+    }
   }
 
   finetune(options: Omit<TrainOptions, 'python' | 'environment' | 'kvalVersion'>): Promise<ModelCard> {
@@ -375,6 +414,10 @@ function putArrived(store: LabelStore, arrived: readonly Arrived[]): { added: nu
     arrived.flatMap(({ published, ...sighting }) => (published === null ? [] : [{ ...sighting, published }])),
   );
   return { added: plain.added + labelled.added, already: plain.already + labelled.already };
+}
+
+function* filter<T>(items: Iterable<T>, keep: (item: T) => boolean): Generator<T> {
+  for (const item of items) if (keep(item)) yield item;
 }
 
 async function* map<T, R>(items: AsyncIterable<T>, change: (item: T) => R): AsyncGenerator<R> {
