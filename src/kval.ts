@@ -7,6 +7,7 @@ import { type Config, childEnvironment } from './config.js';
 import { type BuildOptions, buildDataset } from './dataset/build.js';
 import { examplesOf } from './dataset/examples.js';
 import { familyCandidates } from './dataset/families/families.js';
+import { type LabelSet, writeLabelSet } from './dataset/label-set.js';
 import type { Manifest, Rerun } from './dataset/manifest.js';
 import type { Operator } from './dataset/mutate/operator.js';
 import { type StoreMutantsReport, selectOperators, storeMutants } from './dataset/mutate/store-mutants.js';
@@ -277,6 +278,11 @@ export class Kval {
       await validator.close();
       rmSync(buildCacheFolder, { recursive: true, force: true });
     }
+  }
+
+  /** Every label of the store as a folder to ship, with manifest and card. */
+  async pack(folder: string, options: { commands: readonly string[]; signal?: AbortSignal }): Promise<LabelSet> {
+    return writeLabelSet(await this.store(), folder, { ...options, kvalVersion: this.version });
   }
 
   finetune(options: Omit<TrainOptions, 'python' | 'environment' | 'kvalVersion'>): Promise<ModelCard> {

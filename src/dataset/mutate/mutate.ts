@@ -32,36 +32,48 @@ export async function* mutantsOf(
   { operators, perCandidate, seed, signal }: MutateOptions,
 ): AsyncGenerator<Mutant> {
   const grammars = await openGrammars();
-  const queries = operators.map((operator) => queryOf(operator, grammars));
-  const made = operators.map(() => 0);
+  const made = operators.map((operator) => ({ operator, query: queryOf(operator, grammars), mutants: 0 }));
   const seen = new Set(candidates.map((parent) => keyOf(parent.problemId, parent.hash)));
   try {
     for (const parent of candidates) {
       signal?.throwIfAborted();
       const source = withoutExpectation(parent.source);
       const texts = readTexts(parent, source, grammars);
-      const waiting = operators.map((operator, place) => changesOf(texts, operator, queries[place], parent, seed));
-      for (let left = perCandidate; left > 0; left -= 1) {
-        const place = rarest(made, waiting);
-        if (place === null) break;
-        const [operator, changes] = [operators[place], waiting[place]];
-        const change = changes?.shift();
-        if (operator === undefined || change === undefined) break;
-        const candidate = mutantBy(parent, source, change, operator, seed);
+      const waiting = new Map<string, Edit[][]>();
+      const nextOf = ({ operator, query }: (typeof made)[number]): Edit[] | undefined => {
+        const changes = waiting.get(operator.name) ?? changesOf(texts, operator, query, parent, seed);
+        waiting.set(operator.name, changes);
+        return changes.shift();
+      };
+      for (let left = perCandidate; left > 0; ) {
+        const found = rarestFirst(made, nextOf);
+        if (found === null) break;
+        const { operator } = found.by;
+        const candidate = mutantBy(parent, source, found.change, operator, seed);
         const key = keyOf(candidate.problemId, candidate.hash);
-        if (seen.has(key)) {
-          left += 1;
-          continue;
-        }
+        if (seen.has(key)) continue;
         seen.add(key);
-        made[place] = (made[place] ?? 0) + 1;
+        found.by.mutants += 1;
+        left -= 1;
         yield { candidate, operator };
       }
       for (const { free } of texts) free();
     }
   } finally {
-    for (const query of queries) query.delete();
+    for (const { query } of made) query.delete();
   }
+}
+
+/** A change by the operator that has made the fewest mutants among those that have one left. */
+function rarestFirst<By extends { readonly mutants: number }>(
+  made: readonly By[],
+  nextOf: (by: By) => Edit[] | undefined,
+): { by: By; change: Edit[] } | null {
+  for (const by of [...made].sort((a, b) => a.mutants - b.mutants)) {
+    const change = nextOf(by);
+    if (change !== undefined) return { by, change };
+  }
+  return null;
 }
 
 function keyOf(problemId: string, hash: string): string {
@@ -88,14 +100,14 @@ function readTexts(candidate: Candidate, source: string, grammars: Grammars): Pa
 function changesOf(
   texts: readonly ParsedText[],
   operator: Operator,
-  query: Query | undefined,
+  query: Query,
   parent: Candidate,
   seed: number,
 ): Edit[][] {
   const changes = texts
     .filter(({ role }) => role === operator.text)
     .flatMap((text) =>
-      (query?.matches(text.root) ?? []).flatMap(({ captures }) => {
+      query.matches(text.root).flatMap(({ captures }) => {
         const it = captures.find(({ name }) => name === 'it')?.node;
         if (it === undefined || !isWithin(it, operator)) return [];
         const pick = picker(String(seed), parent.hash, operator.name, String(it.startIndex));
@@ -123,15 +135,6 @@ function picker(...key: readonly string[]): Pick {
     const number = Number.parseInt(sha256(...key, String(drawn)).slice(0, 8), 16);
     return options[number % options.length] ?? options[0];
   };
-}
-
-/** The operator with changes left that has made the fewest mutants; among equals the first. */
-function rarest(made: readonly number[], waiting: readonly (readonly unknown[])[]): number | null {
-  let best: number | null = null;
-  waiting.forEach((changes, place) => {
-    if (changes.length > 0 && (best === null || (made[place] ?? 0) < (made[best] ?? 0))) best = place;
-  });
-  return best;
 }
 
 /** Who wrote the parent wrote the mutant too, so that a split by generator keeps the two together. */
