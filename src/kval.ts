@@ -48,7 +48,7 @@ import {
   type Hello,
 } from './worker/protocol.js';
 
-export type { WantedDevice };
+export type { Operator, TurnedOut, WantedDevice };
 export type Mode = 'real' | 'simulated' | 'hybrid';
 
 export interface ValidatorConfig {
@@ -65,6 +65,12 @@ export interface ImportCounts {
   readonly published: number;
   readonly problems: number;
   readonly report: ImportReport<unknown>;
+}
+
+/** How many labels are made again. */
+export interface Again {
+  readonly count: number;
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 export interface FamilyCounts {
@@ -195,6 +201,7 @@ export class Kval {
     perCandidate: number;
     seed: number;
     signal?: AbortSignal;
+    onProgress?: (made: number, most: number) => void;
   }): Promise<StoreMutantsReport> {
     const store = await this.store();
     const { problems, candidates: words, ...rest } = options;
@@ -237,32 +244,25 @@ export class Kval {
     }
   }
 
-  /** Makes a fine-tuning set; with `rerun`, so many labels are made again first, and kernels that they contradict left out. */
+  /** Makes a fine-tuning set. With `again`, so many labels are made again first, and kernels that they contradict left out. */
   async dataset(
     outFolder: string,
-    options: Omit<BuildOptions, 'kvalVersion' | 'rerun'> & {
-      rerun?: number;
-      onRerun?: (done: number, total: number) => void;
-    },
+    options: Omit<BuildOptions, 'kvalVersion' | 'rerun'>,
+    again: Again = { count: 0 },
   ): Promise<Manifest> {
-    const store = await this.store();
-    const { rerun: count = 0, onRerun, ...settings } = options;
-    const rerun = count === 0 ? null : await this.#rerun(count, { ...options, seed: options.seed ?? 1 });
+    const { labels = 'harness', seed = 1, signal } = options;
+    const rerun = again.count === 0 ? null : await this.#rerun(again, seed, signal);
     const contradicted = new Set(rerun?.disagreed.map(({ problem, candidate }) => `${problem} ${candidate}`));
-    const examples = examplesOf(store, options.labels ?? 'harness');
-    return buildDataset(
-      filter(examples, ({ problem, candidate }) => !contradicted.has(`${problem.id} ${candidate.hash}`)),
-      { ...settings, ...(rerun === null ? {} : { rerun }), kvalVersion: this.version },
-      outFolder,
+    const examples = filter(
+      examplesOf(await this.store(), labels),
+      ({ problem, candidate }) => !contradicted.has(`${problem.id} ${candidate.hash}`),
     );
+    const checked = rerun === null ? {} : { rerun };
+    return buildDataset(examples, { ...options, ...checked, kvalVersion: this.version }, outFolder);
   }
 
   /** Nothing is taken from the build cache: what is made again is built again. */
-  async #rerun(
-    count: number,
-    options: { seed: number; signal?: AbortSignal; onRerun?: (done: number, total: number) => void },
-  ): Promise<Rerun> {
-    const { seed, signal, onRerun } = options;
+  async #rerun({ count, onProgress }: Again, seed: number, signal: AbortSignal | undefined): Promise<Rerun> {
     const buildCacheFolder = join(this.config.home, 'rerun');
     rmSync(buildCacheFolder, { recursive: true, force: true });
     const validator = createRealValidator({ config: { ...this.config, buildCacheFolder } });
@@ -272,7 +272,7 @@ export class Kval {
         seed,
         judge: (job, judging) => validator.validate(job, judging),
         ...(signal === undefined ? {} : { signal }),
-        ...(onRerun === undefined ? {} : { onProgress: onRerun }),
+        ...(onProgress === undefined ? {} : { onProgress }),
       });
     } finally {
       await validator.close();

@@ -35,17 +35,19 @@ export function learnCommands(program: Command): void {
         const { labels: whose, split, seed, validation, test, gzip, malformed, rerun } = options;
         const progress = rerun > 0 ? openProgress('labels made again') : null;
         const manifest = await kval
-          .dataset(options.out, {
-            labels: whose,
-            split,
-            seed,
-            shares: { validation, test },
-            gzip: gzip === true,
-            malformedShare: malformed,
-            rerun,
-            onRerun: (done, total) => progress?.update(done, total),
-            signal: stop.signal,
-          })
+          .dataset(
+            options.out,
+            {
+              labels: whose,
+              split,
+              seed,
+              shares: { validation, test },
+              gzip: gzip === true,
+              malformedShare: malformed,
+              signal: stop.signal,
+            },
+            { count: rerun, onProgress: (done, total) => progress?.update(done, total) },
+          )
           .finally(() => progress?.close());
         const { train, validation: held, test: tested } = manifest.splits;
         print(

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Operator, TurnedOut } from '../kval.js';
 import { table } from '../print.js';
 import { openProgress } from '../progress.js';
 import { storeOption, whole } from './options.js';
@@ -45,29 +46,8 @@ export function mutateCommands(program: Command): void {
     .action((options) =>
       run(options, async (kval) => {
         const chosen = kval.mutationOperators(options.operators);
-        if (options.list) {
-          const rows = chosen.map(({ name, intent, text, does }) => [name, intent, text, does]);
-          return print(table(['operator', 'intent', 'changes', 'the mutant'], rows));
-        }
-        if (options.report) {
-          const names = new Set(chosen.map(({ name }) => name));
-          const rows = (await kval.turnedOut()).filter(({ operator }) => names.has(operator.name));
-          if (rows.length === 0) return print('no mutant is labelled yet; label them with `kval label`');
-          return print(
-            table(
-              ['operator', 'intent', 'labelled', 'as intended', 'outcomes'],
-              rows.map(({ operator, labelled, asIntended, byStatus }) => [
-                operator.name,
-                operator.intent,
-                String(labelled),
-                `${Math.round((100 * asIntended) / labelled)}%`,
-                Object.entries(byStatus)
-                  .map(([status, count]) => `${status} ${count}`)
-                  .join(', '),
-              ]),
-            ),
-          );
-        }
+        if (options.list) return print(listed(chosen));
+        if (options.report) return print(reported(await kval.turnedOut(), chosen));
         const progress = openProgress('mutants');
         const made = await kval
           .mutate({
@@ -77,18 +57,39 @@ export function mutateCommands(program: Command): void {
             perCandidate: options.perCandidate,
             seed: options.seed,
             signal: stop.signal,
+            onProgress: (done, total) => progress.update(done, total),
           })
           .finally(() => progress.close());
-        print(
-          table(
-            ['operator', 'intent', 'mutants'],
-            [...made.byOperator].map(([operator, count]) => [operator.name, operator.intent, String(count)]),
-          ),
-        );
+        const rows = [...made.byOperator].map(([{ name, intent }, count]) => [name, intent, String(count)]);
+        print(table(['operator', 'intent', 'mutants'], rows));
         print(
           `${made.parents} parents (${made.failing} that are known to fail left out): ${made.added} mutants added, ${made.already} known already`,
         );
-        print('next: kval label');
+        print("next: kval label --candidates 'kval mutate'");
       }),
     );
+}
+
+function listed(chosen: readonly Operator[]): string {
+  const rows = chosen.map(({ name, intent, text, does }) => [name, intent, text, does]);
+  return table(['operator', 'intent', 'changes', 'the mutant'], rows);
+}
+
+function reported(all: readonly TurnedOut[], chosen: readonly Operator[]): string {
+  const outcomes = all.filter(({ operator }) => chosen.some(({ name }) => name === operator.name));
+  if (outcomes.length === 0) return 'no mutant is labelled yet; label them with `kval label`';
+  const rows = outcomes.map(({ operator, labelled, asIntended, byStatus }) => [
+    operator.name,
+    operator.intent,
+    String(labelled),
+    `${Math.round((100 * asIntended) / labelled)}%`,
+    Object.entries(byStatus)
+      .map(([status, count]) => `${status} ${count}`)
+      .join(', '),
+  ]);
+  const otherwise = outcomes.filter(({ labelled, asIntended }) => asIntended * 2 < labelled);
+  return [
+    table(['operator', 'intent', 'labelled', 'as intended', 'outcomes'], rows),
+    `otherwise than intended in more than half: ${otherwise.map(({ operator }) => operator.name).join(', ') || 'none'}`,
+  ].join('\n');
 }

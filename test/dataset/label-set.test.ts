@@ -68,15 +68,13 @@ describe.skipIf(!existsSync(shipped))('the set that ships', () => {
     );
   });
 
-  test('has kernels of every family, all correct, as the families write them today', () => {
-    const today = new Set([...familyKernels()].map(({ source }) => source.trim()));
+  test('has kernels of every family, all correct', () => {
     const families = [...store.iterate({ source: 'kval families' })];
     expect(new Set(families.map(({ candidate }) => candidate.origin.run.split(':')[0]))).toEqual(
       new Set([...familyKernels()].map(({ family }) => family)),
     );
     const wrong = families.filter(({ measured }) => measured.outcome.status !== 'correct');
     expect(wrong.map(({ problem, candidate }) => `${problem.id} ${candidate.origin.run}`)).toEqual([]);
-    expect(families.filter(({ candidate }) => !today.has(candidate.source.trim()))).toEqual([]);
   });
 
   test('knows the operators of all its mutants, and most operators have some', () => {

@@ -145,10 +145,10 @@ function write(computation: Elementwise, { style, block, restrict, index }: Sche
   const promise = restrict ? ' __restrict__' : '';
   const parameters = [`const ${element}*${promise} x`, `float*${promise} y`, `${index} n`, ...computation.kernel];
   const value = pointwise
-    ? `${name}_value(x[i]${computation.kernel.map((one) => `, ${one.split(' ').at(-1)}`)})`
+    ? `${name}_value(x[i]${computation.kernel.map((one) => `, ${one.split(' ').at(-1)}`).join('')})`
     : null;
   const device = pointwise
-    ? `__device__ __forceinline__ float ${name}_value(float v${computation.kernel.map((one) => `, ${one}`)}) {\n    return ${computation.value};\n}\n\n`
+    ? `__device__ __forceinline__ float ${name}_value(float v${computation.kernel.map((one) => `, ${one}`).join('')}) {\n    return ${computation.value};\n}\n\n`
     : '';
   const width = style === 'two a vector' ? 2 : 4;
   const at = value ?? computation.value;

@@ -20,7 +20,9 @@ export const neutral: readonly Entry[] = [
     query: '(function_definition "__global__" declarator: (function_declarator declarator: (identifier) @it))',
     edit: (it, pick) => {
       const other = it.text + pick(['_v2', '_impl', '_f32']);
-      return uses(it.tree.rootNode, it.text).map((use) => replace(use, other));
+      const all = uses(it.tree.rootNode, it.text);
+      // A launch in another string keeps the old name.
+      return all.length < 2 ? [] : all.map((use) => replace(use, other));
     },
   },
   {

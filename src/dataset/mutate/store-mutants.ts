@@ -12,7 +12,8 @@ export interface StoreMutantsOptions {
   readonly perCandidate: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
-  readonly onProgress?: (made: number) => void;
+  /** Mutants made, of as many as there can be at most. */
+  readonly onProgress?: (made: number, most: number) => void;
 }
 
 export interface StoreMutantsReport {
@@ -46,7 +47,7 @@ export async function storeMutants(store: LabelStore, options: StoreMutantsOptio
     waiting.push(candidate);
     byOperator.set(operator, (byOperator.get(operator) ?? 0) + 1);
     if (waiting.length >= putAtOnce) keep();
-    options.onProgress?.(counts.added + counts.already + waiting.length);
+    options.onProgress?.(counts.added + counts.already + waiting.length, parents.length * options.perCandidate);
   }
   keep();
   return { parents: parents.length, failing: chosen.length - parents.length, ...counts, byOperator };
