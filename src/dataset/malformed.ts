@@ -84,32 +84,39 @@ const callSchema = z.object({ name: z.string(), arguments: z.record(z.string(), 
  * matched by the seed, so that every fault comes about as often as every other.
  */
 export function malformedRows(rows: readonly DatasetRow[], count: number, seed: number): MalformedRow[] {
-  const drawn = rows
-    .map((row) => ({ row, rank: sha256(String(seed), 'malformed', row.id) }))
+  const order = drawn(faults, ({ kind, what }) => [String(seed), kind, what]);
+  return drawn(rows, ({ id }) => [String(seed), 'malformed', id])
+    .slice(0, count)
+    .flatMap((row, place) => {
+      const fault = order[place % order.length];
+      const text = row.messages[1]?.content ?? '';
+      if (fault === undefined) return [];
+      const spoilt = fault.spoil(callSchema.parse(JSON.parse(text)), text);
+      const content = typeof spoilt === 'string' ? spoilt : JSON.stringify(spoilt);
+      const error = refusalOf(content);
+      // What the tool takes after all is no malformed call.
+      if (error === null) return [];
+      return [
+        {
+          id: sha256(row.id, fault.kind, fault.what).slice(0, 24),
+          messages: [
+            ...row.messages.slice(0, 1),
+            { role: 'user', content },
+            { role: 'assistant', content: JSON.stringify({ error }) },
+          ],
+          problem: row.problem,
+          malformed: { kind: fault.kind, what: fault.what },
+        },
+      ];
+    });
+}
+
+/** In an order by hashes: any, but always the same. */
+function drawn<T>(items: readonly T[], keyOf: (item: T) => readonly string[]): T[] {
+  return items
+    .map((item, place) => ({ item, rank: sha256(...keyOf(item), String(place)) }))
     .sort((a, b) => (a.rank < b.rank ? -1 : 1))
-    .slice(0, count);
-  return drawn.flatMap(({ row }, place) => {
-    const fault = faults[place % faults.length];
-    const text = row.messages[1]?.content ?? '';
-    if (fault === undefined) return [];
-    const spoilt = fault.spoil(callSchema.parse(JSON.parse(text)), text);
-    const content = typeof spoilt === 'string' ? spoilt : JSON.stringify(spoilt);
-    const error = refusalOf(content);
-    // What the tool takes after all is no malformed call.
-    if (error === null) return [];
-    return [
-      {
-        id: sha256(row.id, fault.kind, fault.what).slice(0, 24),
-        messages: [
-          ...row.messages.slice(0, 1),
-          { role: 'user', content },
-          { role: 'assistant', content: JSON.stringify({ error }) },
-        ],
-        problem: row.problem,
-        malformed: { kind: fault.kind, what: fault.what },
-      },
-    ];
-  });
+    .map(({ item }) => item);
 }
 
 function refusalOf(text: string): string | null {

@@ -16,9 +16,17 @@ export function readCall(text: string): ToolCall {
   }
   const parsed = toolCallSchema.safeParse(value);
   if (!parsed.success) {
-    throw new KvalError('bad-input', z.prettifyError(parsed.error).replace(/\s*\n\s*/g, ' '), { cause: parsed.error });
+    throw new KvalError('bad-input', onOneLine(parsed.error), { cause: parsed.error });
   }
   const { kernel, language } = parsed.data.arguments;
   makeCandidate({ source: kernel, language, problemId: '' });
   return parsed.data;
+}
+
+function onOneLine(error: z.ZodError): string {
+  const faults = z
+    .prettifyError(error)
+    .split('✖ ')
+    .map((fault) => fault.replace(/\s*\n\s*/g, ' ').trim());
+  return faults.filter((fault) => fault !== '').join('; ');
 }
