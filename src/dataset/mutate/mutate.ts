@@ -39,25 +39,28 @@ export async function* mutantsOf(
       signal?.throwIfAborted();
       const source = withoutExpectation(parent.source);
       const texts = readTexts(parent, source, grammars);
-      const waiting = new Map<string, Edit[][]>();
-      const nextOf = ({ operator, query }: (typeof made)[number]): Edit[] | undefined => {
+      const waiting = new Map<string, Change[]>();
+      const nextOf = ({ operator, query }: (typeof made)[number]): Change | undefined => {
         const changes = waiting.get(operator.name) ?? changesOf(texts, operator, query, parent, seed);
         waiting.set(operator.name, changes);
         return changes.shift();
       };
-      for (let left = perCandidate; left > 0; ) {
-        const found = rarestFirst(made, nextOf);
-        if (found === null) break;
-        const { operator } = found.by;
-        const candidate = mutantBy(parent, source, found.change, operator, seed);
-        const key = keyOf(candidate.problemId, candidate.hash);
-        if (seen.has(key)) continue;
-        seen.add(key);
-        found.by.mutants += 1;
-        left -= 1;
-        yield { candidate, operator };
+      try {
+        for (let left = perCandidate; left > 0; ) {
+          const found = rarestFirst(made, nextOf);
+          if (found === null) break;
+          const { operator } = found.by;
+          const candidate = mutantBy(parent, source, found.change, operator, seed);
+          const key = keyOf(candidate.problemId, candidate.hash);
+          if (seen.has(key)) continue;
+          seen.add(key);
+          found.by.mutants += 1;
+          left -= 1;
+          yield { candidate, operator };
+        }
+      } finally {
+        for (const { free } of texts) free();
       }
-      for (const { free } of texts) free();
     }
   } finally {
     for (const { query } of made) query.delete();
@@ -67,8 +70,8 @@ export async function* mutantsOf(
 /** A change by the operator that has made the fewest mutants among those that have one left. */
 function rarestFirst<By extends { readonly mutants: number }>(
   made: readonly By[],
-  nextOf: (by: By) => Edit[] | undefined,
-): { by: By; change: Edit[] } | null {
+  nextOf: (by: By) => Change | undefined,
+): { by: By; change: Change } | null {
   for (const by of [...made].sort((a, b) => a.mutants - b.mutants)) {
     const change = nextOf(by);
     if (change !== undefined) return { by, change };
@@ -96,6 +99,12 @@ function readTexts(candidate: Candidate, source: string, grammars: Grammars): Pa
   });
 }
 
+interface Change {
+  readonly edits: readonly Edit[];
+  /** Its place in the order that the seed draws. */
+  readonly nth: number;
+}
+
 /** Every change that an operator can make to a candidate's file, in the order that the seed draws. */
 function changesOf(
   texts: readonly ParsedText[],
@@ -103,7 +112,7 @@ function changesOf(
   query: Query,
   parent: Candidate,
   seed: number,
-): Edit[][] {
+): Change[] {
   const changes = texts
     .filter(({ role }) => role === operator.text)
     .flatMap((text) =>
@@ -119,7 +128,7 @@ function changesOf(
     edits,
     rank: sha256(String(seed), parent.hash, operator.name, String(place)),
   }));
-  return drawn.sort((a, b) => (a.rank < b.rank ? -1 : 1)).map(({ edits }) => edits);
+  return drawn.sort((a, b) => (a.rank < b.rank ? -1 : 1)).map(({ edits }, nth) => ({ edits, nth }));
 }
 
 function isWithin(node: Node, { within }: Operator): boolean {
@@ -137,11 +146,14 @@ function picker(...key: readonly string[]): Pick {
   };
 }
 
-/** Who wrote the parent wrote the mutant too, so that a split by generator keeps the two together. */
+/**
+ * Parent, operator, seed and `sample`, the place in the seed's order, name a mutant. Who wrote the parent wrote the mutant
+ * too, so that a split by generator keeps the two together.
+ */
 function mutantBy(
   parent: Candidate,
   source: string,
-  edits: readonly Edit[],
+  { edits, nth }: Change,
   operator: Operator,
   seed: number,
 ): Candidate {
@@ -152,7 +164,7 @@ function mutantBy(
     origin: {
       generator: parent.origin.generator,
       run: 'mutate',
-      sample: seed,
+      sample: nth,
       source: mutantSource,
       parent: parent.hash,
       mutation: `${operator.name} ${seed}`,

@@ -58,9 +58,11 @@ describe('operators', () => {
       const parent = byHash.get(origin.parent ?? '');
       expect(candidate.source).not.toBe(parent?.source);
       expect(candidate.source).not.toMatch(/^(?:#|\/\/) expected:/);
-      expect(origin).toMatchObject({ mutation: `${operator.name} 1`, generator: parent?.origin.generator, sample: 1 });
+      expect(origin).toMatchObject({ mutation: `${operator.name} 1`, generator: parent?.origin.generator });
       expect(candidate.problemId).toBe(parent?.problemId);
     }
+    const names = made.map(({ candidate: { origin } }) => `${origin.parent} ${origin.mutation} ${origin.sample}`);
+    expect(new Set(names).size).toBe(made.length);
     expect(new Set(made.map(({ candidate }) => `${candidate.problemId} ${candidate.hash}`)).size).toBe(made.length);
   });
 });
