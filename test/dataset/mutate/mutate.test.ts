@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Candidate, makeCandidate, settingsSchema } from '../../../src/candidate.js';
@@ -46,6 +46,7 @@ describe('operators', () => {
     expect(operators.length).toBeGreaterThanOrEqual(30);
     expect(new Set(operators.map(({ name }) => name)).size).toBe(operators.length);
     expect(new Set(operators.map(({ intent }) => intent))).toEqual(new Set(intents));
+    expect(readFileSync(join(config.root, 'README.md'), 'utf8')).toContain(`with ${operators.length} operators`);
   });
 
   test('each find a place in the kernels that ship, and change it', async () => {
