@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { candidateSchema, jobKey, makeCandidate } from '../candidate.js';
 import { KvalError, toKvalError } from '../errors.js';
 import { makeProblem } from '../problem.js';
+import { measuredSchema } from '../verdict.js';
 import { type Filter, type Label, labelSchema, publishedRecordSchema } from './label.js';
 import type { LabelStore } from './store.js';
 
@@ -45,7 +46,8 @@ const linesAtOnce = 200;
 
 export interface LineOptions {
   readonly withPublished?: boolean;
-  /** Without the commands and the full output of the compilers: what they said of the kernel stays in its diagnostics. */
+  /** Without compilers' commands and full output (what they said of the kernel stays in its diagnostics), and without the
+   * names of this machine's folders in messages. */
   readonly withoutLogs?: boolean;
 }
 
@@ -89,11 +91,14 @@ export async function exportLabels(
   }
 }
 
+/** Folders of this machine, before what means the same on every machine. */
+const localFolders = /(?:\/[^\s/\\"':]+)+\/(?=(?:site-packages|kval_harness|candidate|python3\.\d+)\/)/g;
+
 function quiet(label: Label): Label {
   const { build } = label.measured;
-  if (build === null) return label;
-  const extensions = build.extensions.map((extension) => ({ ...extension, steps: [] }));
-  return { ...label, measured: { ...label.measured, build: { ...build, extensions } } };
+  const extensions = build?.extensions.map((extension) => ({ ...extension, steps: [] })) ?? [];
+  const measured = { ...label.measured, build: build === null ? null : { ...build, extensions } };
+  return { ...label, measured: measuredSchema.parse(JSON.parse(JSON.stringify(measured).replace(localFolders, ''))) };
 }
 
 /** Brings a label file in. Lines that are no labels, or whose hashes do not fit their texts, are counted and named. */

@@ -29,16 +29,27 @@ test('a store becomes a folder with manifest and card, and the folder a store ag
     const job = exampleJob(name);
     store.append(exampleMeasured(job, { status: 'built' }, 'a long log of nvcc'), job);
   }
+  const failing = exampleJob('d');
+  const message =
+    'Traceback:\n  File "/home/me/kval/cuda-harness/kval_harness/runner.py", line 1\n  File "/opt/x/candidate/candidate.py"';
+  store.append(exampleMeasured(failing, { status: 'runtime-error', phase: 'forward', error: 'E', message }), failing);
   const folder = join(home, 'set');
   const set = await writeLabelSet(store, folder, { kvalVersion: '0', commands: ['kval label'] });
-  expect(set).toMatchObject({ problems: 1, outcomes: { samples: { built: 3 } }, file: { labels: 3 } });
+  expect(set).toMatchObject({
+    problems: 1,
+    outcomes: { samples: { built: 3, 'runtime-error': 1 } },
+    file: { labels: 4 },
+  });
   expect(labelSetSchema.parse(JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')))).toEqual(set);
-  expect(await readFile(join(folder, 'README.md'), 'utf8')).toContain('| samples | 3 | 3 |');
-  expect(gunzipSync(await readFile(join(folder, set.file.name))).toString()).not.toContain('a long log');
+  expect(await readFile(join(folder, 'README.md'), 'utf8')).toContain('| samples | 4 | 3 | 1 |');
+  const text = gunzipSync(await readFile(join(folder, set.file.name))).toString();
+  expect(text).not.toMatch(/a long log|\/home\/me|\/opt\/x/);
+  expect(text).toContain('kval_harness/runner.py');
 
   const other = LabelStore.open(join(home, 'two.db'));
-  expect(await importLabels(other, join(folder, set.file.name))).toMatchObject({ added: 3, malformedCount: 0 });
-  const outcomes = (of: LabelStore) => [...of.iterate()].map(({ measured }) => [measured.jobKey, measured.outcome]);
+  expect(await importLabels(other, join(folder, set.file.name))).toMatchObject({ added: 4, malformedCount: 0 });
+  const outcomes = (of: LabelStore) =>
+    [...of.iterate()].map(({ measured }) => [measured.jobKey, measured.outcome.status]);
   expect(outcomes(other)).toEqual(outcomes(store));
   store.close();
   other.close();
