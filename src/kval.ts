@@ -281,7 +281,10 @@ export class Kval {
   }
 
   /** Every label of the store as a folder to ship, with manifest and card. */
-  async pack(folder: string, options: { commands: readonly string[]; signal?: AbortSignal }): Promise<LabelSet> {
+  async pack(
+    folder: string,
+    options: { commands: readonly string[]; notes: readonly string[]; signal?: AbortSignal },
+  ): Promise<LabelSet> {
     return writeLabelSet(await this.store(), folder, { ...options, kvalVersion: this.version });
   }
 

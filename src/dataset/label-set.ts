@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { toKvalError } from '../errors.js';
+import { KvalError, toKvalError } from '../errors.js';
 import { exportLabels } from '../labels/exchange.js';
 import type { Label } from '../labels/label.js';
 import type { LabelStore } from '../labels/store.js';
@@ -35,18 +35,39 @@ export const labelSetSchema = z.object({
     }),
   ),
   commands: z.array(z.string()),
+  notes: z.array(z.string()),
 });
 export type LabelSet = z.infer<typeof labelSetSchema>;
+
+/** Who wrote the samples in `kernelbench/candidates`. */
+const samplesGenerator = 'kval';
 
 export interface LabelSetOptions {
   readonly kvalVersion: string;
   /** How the labels were made, for whoever wants to make them again. */
   readonly commands: readonly string[];
+  /** What else is to be known of this set, among its limits. */
+  readonly notes: readonly string[];
   readonly signal?: AbortSignal;
 }
 
-/** Writes every label of a store as a folder to ship: compressed, without compilers' logs, with manifest and card. */
+/**
+ * Writes every label of a store as a folder to ship: compressed, without compilers' logs, with manifest and card. Refuses a
+ * store with labels of other people's kernels, which are not ours to ship.
+ */
 export async function writeLabelSet(store: LabelStore, folder: string, options: LabelSetOptions): Promise<LabelSet> {
+  const foreign = store
+    .list()
+    .find(({ generator }) => generator !== samplesGenerator && generator !== familiesGenerator);
+  if (foreign !== undefined) {
+    throw new KvalError(
+      'usage',
+      `the store has labels of kernels by ${foreign.generator}, which are not ours to ship`,
+      {
+        fix: 'Pack a store of its own, with nothing in it but our samples, families and their mutants.',
+      },
+    );
+  }
   const target = resolve(folder);
   const draft = `${target}.draft-${process.pid}`;
   const name = 'labels.jsonl.gz';
@@ -59,6 +80,7 @@ export async function writeLabelSet(store: LabelStore, folder: string, options: 
       file: { name, sha256: await hashOf(path), bytes: (await stat(path)).size, labels },
       kval: options.kvalVersion,
       commands: [...options.commands],
+      notes: [...options.notes],
     });
     await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(set, null, 2)}\n`);
     await writeFile(join(draft, 'README.md'), cardOf(set, turnedOut(store)));
@@ -76,7 +98,7 @@ async function hashOf(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-function describe(store: LabelStore, known: Pick<LabelSet, 'file' | 'kval' | 'commands'>): LabelSet {
+function describe(store: LabelStore, known: Pick<LabelSet, 'file' | 'kval' | 'commands' | 'notes'>): LabelSet {
   const outcomes: Record<string, Record<string, number>> = {};
   const fidelities: Record<string, number> = {};
   const problems = new Set<string>();
@@ -169,12 +191,13 @@ Otherwise than intended in more than half of their mutants: ${otherwise.map(({ o
 
 ## Limits
 
-- Executed in software (\`emulated\`) at the problems' small sizes, not on a GPU: nothing is timed, and what a mutant of a
-  \`speed\` operator does to the runtime is not known.
+- ${set.fidelities.measured ?? 0} were measured on a GPU. The others are not timed: what a mutant of a \`speed\` operator does to the runtime
+  is not known. \`emulated\` ones ran in software, where additions that race are not lost: a mutant without its atomic
+  operation is correct there.
 - Our own kernels are cleaner and more alike than what language models write; a simulator that learned from this set
   alone should be tested on other people's kernels.
 - Mutants differ from their parents in one place. A split by problem keeps the two together; a split at random does so
   through near-duplicates.
 - Compilers' logs are left out of the file; diagnostics, outcomes and provenance are in it.
-`;
+${set.notes.map((note) => `- ${note}\n`).join('')}`;
 }
