@@ -5,6 +5,7 @@ import { judgeCommands } from './commands/judge.js';
 import { labelCommands } from './commands/label.js';
 import { learnCommands } from './commands/learn.js';
 import { machineCommands } from './commands/machine.js';
+import { mutateCommands } from './commands/mutate.js';
 import { policyCommands } from './commands/policy.js';
 import { problemCommands } from './commands/problems.js';
 import { end, stop } from './commands/run.js';
@@ -25,6 +26,7 @@ const program = new Command('kval')
 machineCommands(program);
 problemCommands(program);
 candidateCommands(program);
+mutateCommands(program);
 labelCommands(program);
 learnCommands(program);
 judgeCommands(program);

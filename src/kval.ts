@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -6,8 +6,14 @@ import { type Candidate, type Job, makeCandidate, type Settings } from './candid
 import { type Config, childEnvironment } from './config.js';
 import { type BuildOptions, buildDataset } from './dataset/build.js';
 import { examplesOf } from './dataset/examples.js';
-import type { Manifest } from './dataset/manifest.js';
+import { familyCandidates } from './dataset/families/families.js';
+import { type LabelSet, writeLabelSet } from './dataset/label-set.js';
+import type { Manifest, Rerun } from './dataset/manifest.js';
+import type { Operator } from './dataset/mutate/operator.js';
+import { type StoreMutantsReport, selectOperators, storeMutants } from './dataset/mutate/store-mutants.js';
+import { type TurnedOut, turnedOut } from './dataset/mutate/turned-out.js';
 import { readDataset } from './dataset/read.js';
+import { rerunSample } from './dataset/rerun.js';
 import { type Check, examine } from './doctor.js';
 import { type GenerateOptions, type GenerateReport, generate } from './generate.js';
 import {
@@ -56,7 +62,7 @@ import {
   type Hello,
 } from './worker/protocol.js';
 
-export type { WantedDevice };
+export type { Operator, TurnedOut, WantedDevice };
 export type Mode = 'real' | 'simulated' | 'hybrid';
 
 export interface ValidatorConfig {
@@ -74,6 +80,18 @@ export interface ImportCounts {
   readonly published: number;
   readonly problems: number;
   readonly report: ImportReport<unknown>;
+}
+
+/** How many labels are made again. */
+export interface Again {
+  readonly count: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface FamilyCounts {
+  readonly added: number;
+  readonly already: number;
+  readonly candidates: readonly Candidate[];
 }
 
 /** Everything that kval can do, one method a verb. It opens what a verb needs when it is needed, and `close` frees it all. */
@@ -178,6 +196,41 @@ export class Kval {
     return generate(options);
   }
 
+  /** Writes kernels of the families for starter problems and keeps them, to be labelled like all others. */
+  async families(options: { problems: string; perProblem: number; seed: number }): Promise<FamilyCounts> {
+    const store = await this.store();
+    const problemIds = new Set(selectProblems(store, options.problems).map((problem) => problem.id));
+    const candidates = familyCandidates({ ...options, problemIds });
+    const { added, already } = store.putCandidates(
+      candidates.map((candidate) => ({ candidate, line: null, backend: null })),
+    );
+    return { added, already, candidates };
+  }
+
+  mutationOperators(words: string): Operator[] {
+    return selectOperators(words);
+  }
+
+  /** Makes mutants of candidates and keeps them beside their parents, to be labelled like all others. */
+  async mutate(options: {
+    problems: string;
+    candidates: string;
+    operators: readonly Operator[];
+    perCandidate: number;
+    seed: number;
+    signal?: AbortSignal;
+    onProgress?: (made: number, most: number) => void;
+  }): Promise<StoreMutantsReport> {
+    const store = await this.store();
+    const { problems, candidates: words, ...rest } = options;
+    return storeMutants(store, { ...rest, parents: { words, problems: selectProblems(store, problems) } });
+  }
+
+  /** What each operator's labelled mutants turned out to be. */
+  async turnedOut(): Promise<TurnedOut[]> {
+    return turnedOut(await this.store());
+  }
+
   /** Judges candidates for real and keeps what was measured. */
   async label(options: {
     problems: string;
@@ -209,9 +262,48 @@ export class Kval {
     }
   }
 
-  async dataset(outFolder: string, options: Omit<BuildOptions, 'kvalVersion'>): Promise<Manifest> {
-    const examples = examplesOf(await this.store(), options.labels ?? 'harness');
-    return buildDataset(examples, { ...options, kvalVersion: this.version }, outFolder);
+  /** Makes a fine-tuning set. With `again`, so many labels are made again first, and kernels that they contradict left out. */
+  async dataset(
+    outFolder: string,
+    options: Omit<BuildOptions, 'kvalVersion' | 'rerun'>,
+    again: Again = { count: 0 },
+  ): Promise<Manifest> {
+    const { labels = 'harness', seed = 1, signal } = options;
+    const rerun = again.count === 0 ? null : await this.#rerun(again, seed, signal);
+    const contradicted = new Set(rerun?.disagreed.map(({ problem, candidate }) => `${problem} ${candidate}`));
+    const examples = filter(
+      examplesOf(await this.store(), labels),
+      ({ problem, candidate }) => !contradicted.has(`${problem.id} ${candidate.hash}`),
+    );
+    const checked = rerun === null ? {} : { rerun };
+    return buildDataset(examples, { ...options, ...checked, kvalVersion: this.version }, outFolder);
+  }
+
+  /** Nothing is taken from the build cache: what is made again is built again. */
+  async #rerun({ count, onProgress }: Again, seed: number, signal: AbortSignal | undefined): Promise<Rerun> {
+    const buildCacheFolder = join(this.config.home, 'rerun');
+    rmSync(buildCacheFolder, { recursive: true, force: true });
+    const validator = createRealValidator({ config: { ...this.config, buildCacheFolder } });
+    try {
+      return await rerunSample(await this.store(), {
+        count,
+        seed,
+        judge: (job, judging) => validator.validate(job, judging),
+        ...(signal === undefined ? {} : { signal }),
+        ...(onProgress === undefined ? {} : { onProgress }),
+      });
+    } finally {
+      await validator.close();
+      rmSync(buildCacheFolder, { recursive: true, force: true });
+    }
+  }
+
+  /** Every label of the store as a folder to ship, with manifest and card. */
+  async pack(
+    folder: string,
+    options: { commands: readonly string[]; notes: readonly string[]; signal?: AbortSignal },
+  ): Promise<LabelSet> {
+    return writeLabelSet(await this.store(), folder, { ...options, kvalVersion: this.version });
   }
 
   finetune(options: Omit<TrainOptions, 'python' | 'environment' | 'kvalVersion'>): Promise<ModelCard> {
@@ -438,6 +530,10 @@ function putArrived(store: LabelStore, arrived: readonly Arrived[]): { added: nu
     arrived.flatMap(({ published, ...sighting }) => (published === null ? [] : [{ ...sighting, published }])),
   );
   return { added: plain.added + labelled.added, already: plain.already + labelled.already };
+}
+
+function* filter<T>(items: Iterable<T>, keep: (item: T) => boolean): Generator<T> {
+  for (const item of items) if (keep(item)) yield item;
 }
 
 async function* map<T, R>(items: AsyncIterable<T>, change: (item: T) => R): AsyncGenerator<R> {

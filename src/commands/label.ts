@@ -130,6 +130,21 @@ export function labelCommands(program: Command): void {
   );
 
   labels
+    .command('pack')
+    .description('write every label as a folder to ship: compressed, without logs, with manifest and card')
+    .argument('<folder>')
+    .option('--command <text...>', 'the commands that made the labels, for the card', [])
+    .option('--note <text...>', 'what else is to be known, for the card', [])
+    .addOption(storeOption())
+    .action((folder: string, options: { store?: string; command: string[]; note: string[] }) =>
+      run(options, async (kval) => {
+        const { command: commands, note: notes } = options;
+        const { file } = await kval.pack(folder, { commands, notes, signal: stop.signal });
+        print(`${file.labels} labels, ${file.bytes} bytes, in ${resolve(folder)}`);
+      }),
+    );
+
+  labels
     .command('import')
     .argument('<file>', 'JSON Lines as `kval labels export` writes them')
     .addOption(storeOption())

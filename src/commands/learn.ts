@@ -22,22 +22,43 @@ export function learnCommands(program: Command): void {
     .option('--validation <share>', 'of the validation split', number, 0.1)
     .option('--test <share>', 'of the test split', number, 0.2)
     .option('--gzip', 'compress the rows')
+    .option('--malformed <share>', 'malformed calls for each row, in files of their own', number, 0.05)
+    .option(
+      '--rerun <number>',
+      'make so many labels again first, from nothing, and leave out what comes out otherwise',
+      whole,
+      0,
+    )
     .addOption(storeOption())
     .action((options) =>
       run(options, async (kval) => {
-        const { labels: whose, split, seed, validation, test, gzip } = options;
-        const manifest = await kval.dataset(options.out, {
-          labels: whose,
-          split,
-          seed,
-          shares: { validation, test },
-          gzip: gzip === true,
-          signal: stop.signal,
-        });
+        const { labels: whose, split, seed, validation, test, gzip, malformed, rerun } = options;
+        const progress = rerun > 0 ? openProgress('labels made again') : null;
+        const manifest = await kval
+          .dataset(
+            options.out,
+            {
+              labels: whose,
+              split,
+              seed,
+              shares: { validation, test },
+              gzip: gzip === true,
+              malformedShare: malformed,
+              signal: stop.signal,
+            },
+            { count: rerun, onProgress: (done, total) => progress?.update(done, total) },
+          )
+          .finally(() => progress?.close());
         const { train, validation: held, test: tested } = manifest.splits;
         print(
           `${resolve(options.out)}: ${train.rows} rows to train, ${held.rows} to validate, ${tested.rows} to test (by ${split}), id ${manifest.id.slice(0, 12)}`,
         );
+        if (manifest.rerun !== null) {
+          const { asked, agreed, disagreed, failed } = manifest.rerun;
+          print(`made again: ${asked}; the same ${agreed}, otherwise ${disagreed.length}, not judged ${failed}`);
+        }
+        for (const [kind, count] of Object.entries(manifest.malformedCalls))
+          print(`malformed calls, ${kind}: ${count}`);
         for (const [reason, count] of Object.entries(manifest.filtered))
           if (count > 0) print(`left out, ${reason}: ${count}`);
       }),

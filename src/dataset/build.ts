@@ -8,19 +8,23 @@ import { createGzip } from 'node:zlib';
 import { KvalError, toKvalError } from '../errors.js';
 import { validatorTool } from '../simulator/prompt.js';
 import { datasetCard } from './card.js';
+import { type MalformedRow, malformedRows } from './malformed.js';
 import {
   type DatasetSettings,
   datasetSettingsSchema,
   type Manifest,
+  type Rerun,
   type SplitCounts,
   sealManifest,
 } from './manifest.js';
-import { type LabelledExample, toRow } from './row.js';
+import { type DatasetRow, datasetRowSchema, type LabelledExample, toRow } from './row.js';
 import { type Numbered, selectExamples } from './select.js';
-import { type SplitName, splitExamples, splitNames } from './split.js';
+import { splitExamples, splitNames } from './split.js';
 
 export interface BuildOptions extends Partial<DatasetSettings> {
   readonly kvalVersion: string;
+  /** What a second run of a sample of the labels said; kernels that it contradicts are no longer among the examples. */
+  readonly rerun?: Rerun;
   readonly signal?: AbortSignal;
 }
 
@@ -33,6 +37,7 @@ export const defaultSettings: DatasetSettings = {
   nearDuplicate: 0.85,
   maxCharacters: 120_000,
   gzip: false,
+  malformedShare: 0.05,
 };
 
 /**
@@ -45,7 +50,7 @@ export async function buildDataset(
   options: BuildOptions,
   outFolder: string,
 ): Promise<Manifest> {
-  const { kvalVersion, signal, ...given } = options;
+  const { kvalVersion, signal, rerun, ...given } = options;
   const settings = datasetSettingsSchema.parse({ ...defaultSettings, ...given });
   const target = resolve(outFolder);
   await refuseForeignFolder(target);
@@ -61,7 +66,16 @@ export async function buildDataset(
     await rm(draft, { recursive: true, force: true });
     await mkdir(draft, { recursive: true });
     const files: Manifest['files'] = [];
-    for (const name of splitNames) files.push(await writeRows(draft, name, split.rows[name], settings.gzip, signal));
+    const malformedCalls: Record<string, number> = {};
+    for (const name of splitNames) {
+      const rows = split.rows[name].map(({ rowId, ...example }) => datasetRowSchema.parse(toRow(example, rowId)));
+      files.push(await writeRows(draft, name, rows, settings.gzip, signal));
+      const malformed = malformedRows(rows, Math.round(settings.malformedShare * rows.length), settings.seed);
+      for (const { kind } of malformed.map((row) => row.malformed))
+        malformedCalls[kind] = (malformedCalls[kind] ?? 0) + 1;
+      if (malformed.length > 0)
+        files.push(await writeRows(draft, `malformed-${name}`, malformed, settings.gzip, signal));
+    }
     const manifest = sealManifest({
       kval: kvalVersion,
       tool: validatorTool.api_name,
@@ -73,6 +87,8 @@ export async function buildDataset(
         validation: countsOf(split.rows.validation, split.units.validation),
         test: countsOf(split.rows.test, split.units.test),
       },
+      malformedCalls,
+      rerun: rerun ?? null,
       sources: sourcesOf(splitNames.flatMap((name) => split.rows[name])),
       files,
     });
@@ -110,18 +126,18 @@ function ignoreMissing(thrown: unknown): void {
 
 async function writeRows(
   folder: string,
-  split: SplitName,
-  rows: readonly Numbered[],
+  stem: string,
+  rows: readonly (DatasetRow | MalformedRow)[],
   gzip: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Manifest['files'][number]> {
-  const name = `${split}.jsonl${gzip ? '.gz' : ''}`;
+  const name = `${stem}.jsonl${gzip ? '.gz' : ''}`;
   const hash = createHash('sha256');
   let bytes = 0;
   const lines = function* (): Generator<string> {
-    for (const { rowId, ...example } of rows) {
+    for (const row of rows) {
       signal?.throwIfAborted();
-      yield `${JSON.stringify(toRow(example, rowId))}\n`;
+      yield `${JSON.stringify(row)}\n`;
     }
   };
   const tap = new Transform({

@@ -5,6 +5,7 @@ import { splitNames } from './split.js';
 export function datasetCard(manifest: Manifest): string {
   const { settings, filtered, splits } = manifest;
   const reasons: readonly (readonly [string, number])[] = [
+    ['not in the format of an example', filtered.malformed],
     ['whether it compiled is unknown', filtered.unknown],
     ['labels of another kind than asked for', filtered.otherLabels],
     ['impossible combination', filtered.impossible],
@@ -41,6 +42,16 @@ on a GPU. Published labels are what the publisher of the kernels said; they were
 
 ${reasons.map(([reason, count]) => `- ${reason}: ${count}`).join('\n')}
 
+## Checks
+
+- Format: every row was read with its schema before it was written; ${filtered.malformed} examples did not fit theirs.
+- Logic: ${filtered.impossible} labels said what cannot be, such as correct but not compiled, and were left out.
+- Semantics: ${rerunWords(manifest)}
+
+## Malformed calls
+
+${malformedWords(manifest)}
+
 ## A row
 
 \`messages\` holds a chat: the system turn declares the tool in GTM's unified template (arXiv 2512.04535), the user turn is
@@ -52,4 +63,20 @@ Two versions of one problem are on the same side of a split by problem, and near
 ${settings.nearDuplicate} of the token shingles in common) are never on two sides of any split. \`manifest.json\` holds the SHA-256 of
 each file; kval refuses a set whose files do not fit it.
 `;
+}
+
+function rerunWords({ rerun }: Manifest): string {
+  if (rerun === null) return 'no label was made again (`--rerun N` makes a sample again).';
+  const { asked, agreed, disagreed, failed } = rerun;
+  const others = disagreed.map(
+    ({ problem, candidate, first, again }) => `\n  - ${candidate.slice(0, 12)} for ${problem}: ${first}, then ${again}`,
+  );
+  return `of ${asked} labels that were made again, built and executed from nothing, ${agreed} came out the same, ${disagreed.length} otherwise (left out), ${failed} could not be judged again.${others.join('')}`;
+}
+
+function malformedWords({ malformedCalls }: Manifest): string {
+  const counts = Object.entries(malformedCalls);
+  if (counts.length === 0) return 'None.';
+  return `Calls of the tool that are not as they must be stand in files of their own (\`malformed-train.jsonl\` and so on), each
+answered with \`{"error": ...}\` in the words of the program that reads calls: ${counts.map(([kind, rows]) => `${kind} ${rows}`).join(', ')}.`;
 }

@@ -63,5 +63,14 @@ function problemFields({ id, set, level, sourceHash, source, name }: Problem): L
 }
 
 function candidateFields({ hash, language, source, origin }: Label['candidate']): LabelledExample['candidate'] {
-  return { hash, language, source, generator: origin.generator, run: origin.run, mutation: origin.mutation };
+  const { generator, run, parent, mutation } = origin;
+  return {
+    hash,
+    language,
+    source,
+    generator,
+    run,
+    ...(parent === null ? {} : { parent }),
+    ...(mutation === null ? {} : { mutation }),
+  };
 }

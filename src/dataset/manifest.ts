@@ -16,6 +16,8 @@ export type SplitCounts = z.infer<typeof splitCountsSchema>;
 
 /** Examples that went in and rows that did not come out, by reason. */
 export const filteredSchema = z.object({
+  /** Not in the format of an example. */
+  malformed: count,
   /** The label does not say whether it compiled (an instrument failed, or there was no CUDA to compile). */
   unknown: count,
   /** Labels of a kind that was not asked for. */
@@ -43,8 +45,21 @@ export const datasetSettingsSchema = z.object({
   nearDuplicate: z.number().min(0).max(1),
   maxCharacters: z.int().positive(),
   gzip: z.boolean(),
+  /** Malformed calls for each row of a split, in files of their own. */
+  malformedShare: z.number().min(0).max(1),
 });
 export type DatasetSettings = z.infer<typeof datasetSettingsSchema>;
+
+/** A sample of the labels, made again by the same validator from nothing. */
+export const rerunSchema = z.object({
+  asked: count,
+  agreed: count,
+  /** Other outcomes than at first; their kernels are left out of the set. */
+  disagreed: z.array(z.object({ problem: z.string(), candidate: z.string(), first: z.string(), again: z.string() })),
+  /** The instrument could not judge them a second time. */
+  failed: count,
+});
+export type Rerun = z.infer<typeof rerunSchema>;
 
 export const manifestSchema = z.object({
   format: z.literal('kval-dataset'),
@@ -57,6 +72,10 @@ export const manifestSchema = z.object({
   examples: count,
   filtered: filteredSchema,
   splits: z.object({ train: splitCountsSchema, validation: splitCountsSchema, test: splitCountsSchema }),
+  /** Rows with malformed calls, by what is wrong with them. */
+  malformedCalls: z.record(z.string(), count),
+  /** Null where no label was made again. */
+  rerun: rerunSchema.nullable(),
   sources: z.array(
     z.object({
       labels: z.enum(['harness', 'published']),
@@ -71,8 +90,8 @@ export const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 
 export function sealManifest(content: Omit<Manifest, 'id' | 'format' | 'formatVersion'>): Manifest {
-  const { kval, tool, settings, examples, filtered, splits, sources, files } = content;
-  const body = { kval, tool, settings, examples, filtered, splits, sources, files };
+  const { kval, tool, settings, examples, filtered, splits, malformedCalls, rerun, sources, files } = content;
+  const body = { kval, tool, settings, examples, filtered, splits, malformedCalls, rerun, sources, files };
   return { format: 'kval-dataset', formatVersion: 1, id: sha256(JSON.stringify(body)).slice(0, 16), ...body };
 }
 

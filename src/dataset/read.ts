@@ -4,7 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
+import type { z } from 'zod';
 import { KvalError } from '../errors.js';
+import { type MalformedRow, malformedRowSchema } from './malformed.js';
 import { isSealed, type Manifest, manifestSchema } from './manifest.js';
 import { type DatasetRow, datasetRowSchema } from './row.js';
 import type { SplitName } from './split.js';
@@ -13,6 +15,8 @@ export interface Dataset {
   readonly folder: string;
   readonly manifest: Manifest;
   rows(split: SplitName, signal?: AbortSignal): AsyncGenerator<DatasetRow>;
+  /** Malformed calls with the tool's errors; none where the set has none. */
+  malformed(split: SplitName, signal?: AbortSignal): AsyncGenerator<MalformedRow>;
 }
 
 /** Opens a data set and checks every file against its manifest: what was edited by hand is refused. */
@@ -26,7 +30,11 @@ export async function readDataset(folder: string, signal?: AbortSignal): Promise
   return {
     folder,
     manifest,
-    rows: (split, stop) => readRows(folder, manifest, split, stop),
+    rows: (split, stop) => readRows(folder, manifest, split, datasetRowSchema, stop),
+    async *malformed(split, stop) {
+      const stem = `malformed-${split}`;
+      if (fileOf(manifest, stem) !== undefined) yield* readRows(folder, manifest, stem, malformedRowSchema, stop);
+    },
   };
 }
 
@@ -60,20 +68,25 @@ async function hashOf(path: string, signal: AbortSignal | undefined): Promise<st
   return hash.digest('hex');
 }
 
-async function* readRows(
+function fileOf(manifest: Manifest, stem: string): string | undefined {
+  return manifest.files.find((file) => file.name.startsWith(`${stem}.jsonl`))?.name;
+}
+
+async function* readRows<Row>(
   folder: string,
   manifest: Manifest,
-  split: SplitName,
+  stem: string,
+  schema: z.ZodType<Row>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<DatasetRow> {
-  const name = manifest.files.find((file) => file.name.startsWith(`${split}.jsonl`))?.name;
-  if (name === undefined) throw new KvalError('dataset-changed', `the manifest of ${folder} lists no ${split} split`);
+): AsyncGenerator<Row> {
+  const name = fileOf(manifest, stem);
+  if (name === undefined) throw new KvalError('dataset-changed', `the manifest of ${folder} lists no ${stem} split`);
   const stream = createReadStream(join(folder, name));
   const input = name.endsWith('.gz') ? stream.pipe(createGunzip()) : stream;
   try {
     for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       signal?.throwIfAborted();
-      if (line !== '') yield datasetRowSchema.parse(JSON.parse(line));
+      if (line !== '') yield schema.parse(JSON.parse(line));
     }
   } finally {
     stream.destroy();

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { KvalError } from '../errors.js';
-import { answerMessage, promptMessages, type ToolCall, type ToolReturn, toolCallSchema } from '../simulator/prompt.js';
+import { answerMessage, promptMessages, type ToolCall, type ToolReturn } from '../simulator/prompt.js';
+import { readCall } from '../simulator/read-call.js';
 import { fidelitySchema, outcomeStatuses } from '../verdict.js';
 
 /** One labelled kernel as a data set takes it in; where it comes from (a label store, a published file) is not its business. */
@@ -19,8 +20,9 @@ export const labelledExampleSchema = z.object({
     source: z.string(),
     generator: z.string(),
     run: z.string(),
-    /** The operator that made it of another candidate; null for an original. */
-    mutation: z.string().nullish(),
+    /** Of mutants: the hash of the parent, and the operator with its seed. */
+    parent: z.string().optional(),
+    mutation: z.string().optional(),
   }),
   label: z.object({
     source: z.enum(['harness', 'published']),
@@ -37,7 +39,7 @@ export const labelledExampleSchema = z.object({
 });
 export type LabelledExample = z.infer<typeof labelledExampleSchema>;
 
-const messageSchema = z.object({ role: z.enum(['system', 'user', 'assistant']), content: z.string() });
+export const messageSchema = z.object({ role: z.enum(['system', 'user', 'assistant']), content: z.string() });
 
 /** A row of the set: the chat, and beside it what a program wants to know without reading the chat. */
 export const datasetRowSchema = z.object({
@@ -48,7 +50,8 @@ export const datasetRowSchema = z.object({
     hash: z.string(),
     generator: z.string(),
     run: z.string(),
-    mutation: z.string().nullable().default(null),
+    parent: z.string().optional(),
+    mutation: z.string().optional(),
   }),
   label: z.object({
     source: z.enum(['harness', 'published']),
@@ -67,8 +70,8 @@ export type DatasetRow = z.infer<typeof datasetRowSchema>;
 /** `compiled` must be known: a row that answers nothing teaches nothing. */
 export function toRow(example: LabelledExample & { label: { compiled: boolean } }, id: string): DatasetRow {
   const { problem, candidate, label } = example;
-  const { source: _source, ...problemFields } = problem;
-  const { hash, generator, run, mutation = null } = candidate;
+  const { source: _problemSource, ...problemFields } = problem;
+  const { source: _source, language: _language, ...candidateFields } = candidate;
   return {
     id,
     messages: [
@@ -81,7 +84,7 @@ export function toRow(example: LabelledExample & { label: { compiled: boolean } 
       answerMessage(answerOf(label)),
     ],
     problem: problemFields,
-    candidate: { hash, generator, run, mutation },
+    candidate: candidateFields,
     label,
   };
 }
@@ -107,7 +110,9 @@ function answerOf(label: { compiled: boolean; correct: boolean | null; runtimeMs
 
 /** The arguments of the call that a row answers: the full texts of problem and kernel. */
 export function callOf(row: DatasetRow): ToolCall['arguments'] {
-  const parsed = toolCallSchema.safeParse(JSON.parse(row.messages[1]?.content ?? 'null'));
-  if (!parsed.success) throw new KvalError('dataset-changed', `row ${row.id} holds no call of the tool`);
-  return parsed.data.arguments;
+  try {
+    return readCall(row.messages[1]?.content ?? '').arguments;
+  } catch (cause) {
+    throw new KvalError('dataset-changed', `row ${row.id} holds no call of the tool`, { cause });
+  }
 }

@@ -1,6 +1,6 @@
 import { sha256 } from '../problem.js';
 import type { DatasetSettings, Filtered } from './manifest.js';
-import type { LabelledExample } from './row.js';
+import { type LabelledExample, labelledExampleSchema } from './row.js';
 
 /** An example whose label says whether the kernel compiled. */
 export type KnownExample = LabelledExample & { readonly label: { readonly compiled: boolean } };
@@ -14,6 +14,7 @@ export function selectExamples(
   settings: DatasetSettings,
 ): { selected: Numbered[]; counts: SelectCounts; total: number } {
   const counts: SelectCounts = {
+    malformed: 0,
     unknown: 0,
     otherLabels: 0,
     impossible: 0,
@@ -27,7 +28,8 @@ export function selectExamples(
   for (const example of examples) {
     total += 1;
     const { label, problem, candidate } = example;
-    if (settings.labels !== 'any' && label.source !== settings.labels) counts.otherLabels += 1;
+    if (!labelledExampleSchema.safeParse(example).success) counts.malformed += 1;
+    else if (settings.labels !== 'any' && label.source !== settings.labels) counts.otherLabels += 1;
     else if (!isKnown(example)) counts.unknown += 1;
     else if (isImpossible(label)) counts.impossible += 1;
     else if (problem.source.length + candidate.source.length > settings.maxCharacters) counts.tooLong += 1;
@@ -64,8 +66,15 @@ function isKnown(example: LabelledExample): example is KnownExample {
   return example.label.compiled !== null;
 }
 
-function isImpossible(label: LabelledExample['label']): boolean {
-  return (label.correct === true && label.compiled !== true) || (label.runtimeMs !== null && label.correct !== true);
+/** What cannot be, whoever says it: a flag against another, a flag against the outcome, more than the device can tell. */
+function isImpossible({ status, fidelity, compiled, correct, runtimeMs }: LabelledExample['label']): boolean {
+  return (
+    (correct === true && compiled !== true) ||
+    (runtimeMs !== null && (correct !== true || fidelity === 'emulated' || fidelity === 'built')) ||
+    (correct === true && fidelity === 'built') ||
+    (status !== null && (status === 'correct') !== (correct === true)) ||
+    ((status === 'compile-error' || status === 'load-error') && compiled !== false)
+  );
 }
 
 const ranks = { published: 0, built: 1, emulated: 2, measured: 3 } as const;

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { candidateSchema, jobKey, makeCandidate } from '../candidate.js';
 import { KvalError, toKvalError } from '../errors.js';
 import { makeProblem } from '../problem.js';
+import { measuredSchema } from '../verdict.js';
 import { type Filter, type Label, labelSchema, publishedRecordSchema } from './label.js';
 import type { LabelStore } from './store.js';
 
@@ -43,10 +44,22 @@ export interface ImportedLabels {
 const namedMalformed = 100;
 const linesAtOnce = 200;
 
+export interface LineOptions {
+  readonly withPublished?: boolean;
+  /** Without compilers' commands and full output (what they said of the kernel stays in its diagnostics), and without the
+   * names of this machine's folders in messages. */
+  readonly withoutLogs?: boolean;
+}
+
 /** Labels as JSON Lines, oldest first, each with its problem, candidate and provenance; published ones after them if asked for. */
-export function* labelLines(store: LabelStore, filter: Filter = {}, withPublished = false): Generator<string> {
+export function* labelLines(
+  store: LabelStore,
+  filter: Filter = {},
+  { withPublished = false, withoutLogs = false }: LineOptions = {},
+): Generator<string> {
   const line = (content: Line) => `${JSON.stringify(content)}\n`;
-  for (const label of store.iterate(filter)) yield line({ type: 'label', version: 1, ...label });
+  for (const label of store.iterate(filter))
+    yield line({ type: 'label', version: 1, ...(withoutLogs ? quiet(label) : label) });
   if (!withPublished) return;
   for (const record of store.published(filter)) yield line({ type: 'published', version: 1, ...record });
 }
@@ -55,13 +68,13 @@ export function* labelLines(store: LabelStore, filter: Filter = {}, withPublishe
 export async function exportLabels(
   store: LabelStore,
   path: string,
-  options: { filter?: Filter; withPublished?: boolean; signal?: AbortSignal } = {},
+  options: LineOptions & { filter?: Filter; signal?: AbortSignal } = {},
 ): Promise<number> {
-  const { filter, withPublished, signal } = options;
+  const { filter, signal } = options;
   const unfinished = `${path}.${process.pid}.part`;
   let written = 0;
   const counted = function* () {
-    for (const line of labelLines(store, filter, withPublished)) {
+    for (const line of labelLines(store, filter, options)) {
       written += 1;
       yield line;
     }
@@ -76,6 +89,16 @@ export async function exportLabels(
     await rm(unfinished, { force: true });
     throw toKvalError(thrown);
   }
+}
+
+/** Folders of this machine, before what means the same on every machine. */
+const localFolders = /(?:\/[^\s/\\"':]+)+\/(?=(?:site-packages|kval_harness|candidate|python3\.\d+)\/)/g;
+
+function quiet(label: Label): Label {
+  const { build } = label.measured;
+  const extensions = build?.extensions.map((extension) => ({ ...extension, steps: [] })) ?? [];
+  const measured = { ...label.measured, build: build === null ? null : { ...build, extensions } };
+  return { ...label, measured: measuredSchema.parse(JSON.parse(JSON.stringify(measured).replace(localFolders, ''))) };
 }
 
 /** Brings a label file in. Lines that are no labels, or whose hashes do not fit their texts, are counted and named. */

@@ -1,4 +1,5 @@
 import { type Job, makeCandidate, settingsSchema } from '../candidate.js';
+import { operatorNameOf } from '../dataset/mutate/operator.js';
 import { priorsOf } from '../dataset/priors.js';
 import type { Dataset } from '../dataset/read.js';
 import { callOf, type DatasetRow } from '../dataset/row.js';
@@ -52,7 +53,7 @@ export async function judgeHeldOut(options: {
       level: row.problem.level,
       family: familyOf(row.problem.name),
       generator: row.candidate.generator,
-      mutation: row.candidate.mutation,
+      mutation: row.candidate.mutation === undefined ? null : operatorNameOf(row.candidate.mutation),
       length: job.candidate.source.length,
       truth: {
         status: row.label.status,

@@ -20,15 +20,19 @@ export const validatorTool = {
     compiled: { type: 'boolean', description: 'Whether the kernel was built and its module loaded.' },
     correctness: { type: 'boolean', description: 'Whether it ran and its output equals the reference.' },
     runtime_ms: { type: 'number', description: 'Its runtime in milliseconds, or null where it is not correct.' },
+    error: {
+      type: 'string',
+      description: 'What is wrong with the call, alone: a call that is not as it must be is not judged.',
+    },
   },
 } as const;
 
-export const toolCallSchema = z.object({
+export const toolCallSchema = z.strictObject({
   name: z.literal('cuda_code_validator'),
-  arguments: z.object({
-    problem: z.string(),
-    device: z.string().optional(),
-    language: z.enum(['python', 'cuda']),
+  arguments: z.strictObject({
+    problem: z.string().min(1),
+    device: z.string().min(1).optional(),
+    language: z.enum(['python', 'cuda']).default('python'),
     kernel: z.string(),
   }),
 });

@@ -92,6 +92,7 @@ describe('buildDataset', () => {
     const manifest = await buildDataset(examples, { kvalVersion, maxCharacters: 8000 }, join(home, 'filtered'));
     expect(manifest.examples).toBe(10);
     expect(manifest.filtered).toEqual({
+      malformed: 0,
       unknown: 1,
       otherLabels: 1,
       impossible: 1,

@@ -55,7 +55,9 @@ test.each(['labels.jsonl', 'labels.jsonl.gz'])('%s: what goes out comes in, to t
   });
   expect([...other.iterate()]).toEqual([...store.iterate()]);
   expect([...other.published()]).toEqual([...store.published()]);
-  expect([...labelLines(other, {}, true)]).toEqual([...labelLines(store, {}, true)]);
+  expect([...labelLines(other, {}, { withPublished: true })]).toEqual([
+    ...labelLines(store, {}, { withPublished: true }),
+  ]);
   expect(await importLabels(other, file)).toMatchObject({ added: 0, already: 231 });
   const bytes = readFileSync(file);
   const text = (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
