@@ -7,6 +7,7 @@ import { learnCommands } from './commands/learn.js';
 import { machineCommands } from './commands/machine.js';
 import { problemCommands } from './commands/problems.js';
 import { end, stop } from './commands/run.js';
+import { simulatorCommands } from './commands/simulator.js';
 import { errorTable, KvalError } from './errors.js';
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -27,5 +28,6 @@ candidateCommands(program);
 labelCommands(program);
 learnCommands(program);
 judgeCommands(program);
+simulatorCommands(program);
 
 await program.parseAsync().catch(end);

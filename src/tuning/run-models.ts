@@ -21,9 +21,11 @@ export async function runModels(
     readonly environment: Readonly<Record<string, string>>;
     readonly signal?: AbortSignal;
     readonly onProgress?: (progress: TrainProgress) => void;
+    /** Starts the command on several processes: the arguments that come before it. */
+    readonly launcher?: readonly string[];
   },
 ): Promise<void> {
-  const child = execa(options.python, ['-m', 'kval_models', ...command], {
+  const child = execa(options.python, [...(options.launcher ?? []), '-m', 'kval_models', ...command], {
     env: { ...options.environment, PYTHONUNBUFFERED: '1' },
     extendEnv: false,
     stdin: 'ignore',
@@ -42,7 +44,10 @@ export async function runModels(
   if (ended.isCanceled) throw new KvalError('interrupted', 'the training was stopped');
   if (refusal !== null) {
     throw new KvalError('bad-input', refusal, {
-      fix: 'Label more kernels with `kval label`, then build the set again.',
+      fix:
+        command[0] === 'train-gtm'
+          ? 'Correct the recipe, the base or the --set named above.'
+          : 'Label more kernels with `kval label`, then build the set again.',
     });
   }
   if (ended.exitCode === 0) return;
@@ -53,6 +58,7 @@ export async function runModels(
 
 function codeOf(tail: string): ErrorCode {
   if (/ModuleNotFoundError/.test(tail)) return 'toolchain-missing';
+  if (/OutOfMemoryError|CUDA out of memory/.test(tail)) return 'instrument';
   return /No space left on device/.test(tail) ? 'disk-full' : 'internal';
 }
 

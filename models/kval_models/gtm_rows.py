@@ -1,0 +1,84 @@
+"""The chat rows of a data set, as tokens: the loss falls on the answer alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kval_models.refused import Refused
+
+Message = dict[str, str]
+"""`role` and `content`."""
+
+IGNORED = -100
+"""The label of a token that bears no loss."""
+
+
+class RowsError(Refused):
+    """The data set holds nothing to train on, or a row that the model cannot be taught."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled kernel: two messages that ask, one that answers."""
+
+    id: str
+    messages: tuple[Message, ...]
+    timed: bool
+
+    @property
+    def prompt(self) -> list[Message]:
+        return list(self.messages[:-1])
+
+
+def read_rows(folder: Path, split: str) -> Iterator[Row]:
+    """Raises `RowsError` when there is no such split, `ValueError` when a line is damaged."""
+    plain, packed = folder / f"{split}.jsonl", folder / f"{split}.jsonl.gz"
+    if not plain.exists() and not packed.exists():
+        raise RowsError(f"{folder} has no {split} split")
+    opened = plain.open(encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8")
+    with opened as lines:
+        for line in lines:
+            row = json.loads(line)
+            yield Row(row["id"], tuple(row["messages"]), row["label"]["runtimeMs"] is not None)
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """`rows` holds `input_ids` and `labels` of the rows that fit; `too_long` counts those that do not."""
+
+    rows: list[dict[str, list[int]]]
+    too_long: int
+
+
+def tokenize(rows: Sequence[Row], tokenizer: Any, max_length: int) -> Tokenized:  # noqa: ANN401
+    """A row longer than `max_length` is left out: cut short it would end before its answer, or lack part of its kernel."""
+    kept: list[dict[str, list[int]]] = []
+    too_long = 0
+    for row in rows:
+        prompt = prompt_ids(row.prompt, tokenizer)
+        whole = chat_ids(list(row.messages), tokenizer)
+        if len(whole) > max_length:
+            too_long += 1
+            continue
+        if whole[: len(prompt)] != prompt:
+            raise RowsError("the chat template renders a prompt differently once its answer follows")
+        kept.append({"input_ids": whole, "labels": [IGNORED] * len(prompt) + whole[len(prompt) :]})
+    return Tokenized(kept, too_long)
+
+
+def prompt_ids(prompt: list[Message], tokenizer: Any) -> list[int]:  # noqa: ANN401
+    """Ends where the answer begins."""
+    text = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def chat_ids(messages: list[Message], tokenizer: Any) -> list[int]:  # noqa: ANN401
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
