@@ -10,6 +10,7 @@
 # devices     the same kernels on the CPU device and on the GPU: do they agree?
 # timing      how well a time repeats
 # labels      labels for the shipped candidates, and a minute's rate
+# gtm         a language model of 88 million parameters, trained from scratch on a built data set ($DATASET)
 #
 # It needs no network: python is $PYTHON, else .venv/bin/python, else python3; node is $NODE, else node, and is needed
 # for `labels` alone. What was measured goes to $OUT, else bench/results; what is there is not measured again.
@@ -33,13 +34,15 @@ run_labels() {
     "$node" dist/cli.js labels export "$out/labels-$device.jsonl" && gzip -9f "$out/labels-$device.jsonl"
 }
 
+run_gtm() { "$python" bench/gtm.py --out "$out" ${DATASET:+--dataset "$DATASET"} ${GTM_OPTIONS:-}; }
+
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(tests redteam devices timing labels)
+[ ${#stages[@]} -gt 0 ] || stages=(tests redteam devices timing labels gtm)
 failed=0
 summary=""
 for stage in "${stages[@]}"; do
   if ! declare -F "run_$stage" >/dev/null; then
-    echo "no stage $stage: tests redteam devices timing labels" >&2
+    echo "no stage $stage: tests redteam devices timing labels gtm" >&2
     exit 2
   fi
   echo "== $stage"

@@ -17,7 +17,7 @@ import trl
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from kval_models.gtm_base import CONFIG, load_model, load_tokenizer
@@ -28,11 +28,19 @@ Progress = Callable[[dict[str, object]], None]
 
 
 def train_gtm(
-    recipe: Recipe, dataset: Path, work: Path, *, seed: int, merge: bool = False, progress: Progress
+    recipe: Recipe,
+    dataset: Path,
+    work: Path,
+    *,
+    seed: int,
+    merge: bool = False,
+    minutes: float | None = None,
+    progress: Progress,
 ) -> dict[str, object]:
     """Trains on the training split; the validation split says when to stop and which step was best.
 
-    `work` keeps the checkpoints: called again after a kill, it goes on from the last one. In the end `work/model` holds
+    `work` keeps the checkpoints: called again after a kill, it goes on from the last one. `minutes` bounds this call's
+    training, in one process: what is best by then is the model. In the end `work/model` holds
     model, tokenizer and chat template, `training.json` (also returned) and TensorBoard's `runs`.
 
     Raises `RowsError`, `RecipeError` and `BaseError` for what the caller can mend.
@@ -51,7 +59,8 @@ def train_gtm(
     }
     if not tokens["train"].rows:
         raise RowsError(f"no row to train on ({tokens['train'].too_long} are longer than {recipe.max_length} tokens)")
-    model = load_model(recipe.base, tokenizer, seed)
+    set_seed(seed)  # new weights and new adapters are drawn before the trainer sets its own
+    model = load_model(recipe.base, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", recipe.max_length)
     if recipe.max_length > positions:
         raise RecipeError(f"max_length {recipe.max_length} is more than the {positions} positions of {recipe.base}")
@@ -63,7 +72,7 @@ def train_gtm(
         eval_dataset=Dataset.from_list(tokens["validation"].rows) if tokens["validation"].rows else None,
         processing_class=tokenizer,
         peft_config=LoraConfig(task_type="CAUSAL_LM", **recipe.lora) if recipe.method == "lora" else None,
-        callbacks=[_Told(progress)],
+        callbacks=[_Told(progress, None if minutes is None else time.monotonic() + 60 * minutes)],
     )
     trainer.remove_callback(PrinterCallback)
     if tokens["validation"].rows:
@@ -102,7 +111,7 @@ def _arguments(recipe: Recipe, checkpoints: Path, seed: int, processes: int, *, 
     accumulated, rest = divmod(recipe.global_batch_size, at_once * processes)
     if rest or accumulated == 0:
         raise RecipeError(
-            f"global_batch_size {recipe.global_batch_size} is no multiple of {processes} processes with {at_once} rows each"
+            f"global_batch_size {recipe.global_batch_size} is no multiple of {processes} processes with {at_once} rows"
         )
     every = wanted.pop("eval_steps", 0.1)
     try:
@@ -134,16 +143,20 @@ def _arguments(recipe: Recipe, checkpoints: Path, seed: int, processes: int, *, 
 
 
 class _Told(TrainerCallback):  # type: ignore[misc]
-    """Steps, as lines that kval reads."""
+    """Steps, as lines that kval reads; and the end, where time is up."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, deadline: float | None) -> None:
         self.progress = progress
+        self.deadline = deadline
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         if state.is_world_process_zero:
             self.progress(
                 {"type": "progress", "stage": "steps", "done": int(state.global_step), "total": int(state.max_steps)}
             )
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            control.should_evaluate = args.eval_strategy != "no"
+            control.should_save = control.should_training_stop = True
 
 
 def _last_whole(checkpoints: Path) -> Path | None:

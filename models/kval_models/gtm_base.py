@@ -1,4 +1,4 @@
-"""What the fine-tuning starts from: trained weights, or a new model of the same architecture with a tokenizer of its own."""
+"""What the fine-tuning starts from: trained weights, or a new model of the architecture and a tokenizer for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, set_seed
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from kval_models.refused import Refused
 
@@ -61,14 +61,13 @@ def load_tokenizer(base: str, texts: Iterable[str]) -> Any:  # noqa: ANN401
     return made
 
 
-def load_model(base: str, tokenizer: Any, seed: int) -> Any:  # noqa: ANN401
+def load_model(base: str, tokenizer: Any) -> Any:  # noqa: ANN401
     """In float32: the optimizer needs its precision; the arithmetic of a GPU is bfloat16 all the same."""
     if not base.startswith(CONFIG):
         try:
             return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise BaseError(f"{base} cannot be loaded: {error}") from error
-    set_seed(seed)
     wanted = _config(base)
     wanted |= {
         "vocab_size": len(tokenizer),

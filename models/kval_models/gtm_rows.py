@@ -24,10 +24,12 @@ class RowsError(Refused):
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled kernel: two messages that ask, one that answers."""
+    """One labelled kernel: two messages that ask, one that answers. `correct` is None where nobody knows."""
 
     id: str
     messages: tuple[Message, ...]
+    compiled: bool
+    correct: bool | None
     timed: bool
 
     @property
@@ -40,11 +42,12 @@ def read_rows(folder: Path, split: str) -> Iterator[Row]:
     plain, packed = folder / f"{split}.jsonl", folder / f"{split}.jsonl.gz"
     if not plain.exists() and not packed.exists():
         raise RowsError(f"{folder} has no {split} split")
-    opened = plain.open(encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8")
-    with opened as lines:
+    with plain.open(encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            yield Row(row["id"], tuple(row["messages"]), row["label"]["runtimeMs"] is not None)
+            label = row["label"]
+            timed = label["runtimeMs"] is not None
+            yield Row(row["id"], tuple(row["messages"]), label["compiled"], label["correct"], timed)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Tokenized:
 
 
 def tokenize(rows: Sequence[Row], tokenizer: Any, max_length: int) -> Tokenized:  # noqa: ANN401
-    """A row longer than `max_length` is left out: cut short it would end before its answer, or lack part of its kernel."""
+    """A row longer than `max_length` is left out: cut short it would lack its answer, or part of its kernel."""
     kept: list[dict[str, list[int]]] = []
     too_long = 0
     for row in rows:

@@ -69,7 +69,7 @@ def score_gtm(model_folder: Path, dataset: Path, out: Path, *, batch_size: int =
 
 @dataclass(frozen=True)
 class Places:
-    """`answer` is the tokens up to the second verdict; the verdicts are decided `compiled_back` and 1 tokens before its end."""
+    """The verdicts are the tokens that follow `answer`, at its end and `compiled_back - 1` tokens before it."""
 
     answer: list[int]
     compiled_back: int
@@ -101,7 +101,6 @@ def _parting(yes: list[int], no: list[int]) -> tuple[list[int], tuple[int, int]]
     return yes[:at], (yes[at], no[at])
 
 
-@torch.inference_mode()
 def _log_odds(
     model: Any,  # noqa: ANN401
     tokenizer: Any,  # noqa: ANN401
@@ -110,13 +109,14 @@ def _log_odds(
 ) -> list[tuple[float, float]]:
     batch = tokenizer.pad({"input_ids": [ids + places.answer for ids in prompts]}, return_tensors="pt").to(model.device)
     positions = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-    logits = model(**batch, position_ids=positions, use_cache=False, logits_to_keep=places.compiled_back).logits.float()
+    with torch.inference_mode():
+        out = model(**batch, position_ids=positions, use_cache=False, logits_to_keep=places.compiled_back)
+    logits = out.logits.float()
     compiled = logits[:, 0, places.compiled[0]] - logits[:, 0, places.compiled[1]]
     correct = logits[:, -1, places.correct[0]] - logits[:, -1, places.correct[1]]
     return list(zip(compiled.tolist(), correct.tolist(), strict=True))
 
 
-@torch.inference_mode()
 def _runtimes(
     model: Any,  # noqa: ANN401
     tokenizer: Any,  # noqa: ANN401
@@ -125,7 +125,8 @@ def _runtimes(
 ) -> list[float | None]:
     """Greedy, told that the kernel is correct."""
     batch = tokenizer.pad({"input_ids": [ids + answer for ids in prompts]}, return_tensors="pt").to(model.device)
-    made = model.generate(**batch, do_sample=False, max_new_tokens=RUNTIME_TOKENS)
+    with torch.inference_mode():
+        made = model.generate(**batch, do_sample=False, max_new_tokens=RUNTIME_TOKENS)
     texts: list[str] = tokenizer.batch_decode(made[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
     return [_number(text.partition("}")[0]) for text in texts]
 

@@ -98,7 +98,7 @@ export async function serveGtm(options: ServeOptions): Promise<Served> {
  */
 const commands: Record<Engine, (folder: string, port: number, model: string) => string[]> = {
   vllm: (folder, port, model) => [
-    ...['-m', 'vllm.entrypoints.cli.main', 'serve', folder, '--host', '127.0.0.1', '--port', String(port)],
+    ...['-m', 'vllm.entrypoints.openai.api_server', '--model', folder, '--host', '127.0.0.1', '--port', String(port)],
     ...['--served-model-name', model, '--enable-prefix-caching', '--generation-config', 'vllm'],
   ],
   sglang: (folder, port, model) => [

@@ -2,20 +2,20 @@ import type { LabelledExample } from '../../src/dataset/row.js';
 import { example, generator } from '../dataset/examples.js';
 
 /**
- * Short kernels whose fate can be read from one word, so that a very small language model learns it in seconds: a function
- * that nobody declared does not compile, and without the guard the last block writes out of bounds.
+ * Kernels whose fate shows in every line, so that a very small language model learns it in seconds: a function that nobody
+ * declared does not compile, and without its guard a store is out of bounds.
  */
 export function easyExamples(rows: number): LabelledExample[] {
   const random = generator(11);
   return Array.from({ length: rows }, (_, seed) => {
     const compiled = random() < 0.6;
     const correct = compiled && random() < 0.5;
-    const value = compiled ? 'fmaxf(v, 0.0f)' : 'undeclared(undeclared(undeclared(v)))';
+    const called = compiled ? 'fmaxf' : 'undeclared';
     const guard = compiled && !correct ? '' : 'if (i < n) ';
-    const scale = (1 + random()).toFixed(3);
+    const stores = Array.from({ length: 6 }, () => `  ${guard}y[i] = ${called}(x[i], ${random().toFixed(2)}f);\n`);
     return example({
       problem: `level1/${1 + (seed % 40)}`,
-      kernel: `__global__ void op_${seed}(float* y, const float* x, int n) {\n  int i = blockIdx.x * blockDim.x + threadIdx.x;\n  float v = x[i] * ${scale}f;\n  ${guard}y[i] = ${value};\n}\n`,
+      kernel: `__global__ void op_${seed}(float* y, const float* x, int n) {\n  int i = threadIdx.x;\n${stores.join('')}}\n`,
       generator: `model-${seed % 3}`,
       label: {
         compiled,
