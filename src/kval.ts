@@ -30,6 +30,7 @@ import { openOpenaiSimulator } from './simulator/openai.js';
 import { type OpenaiCalibration, uncalibrated } from './simulator/openai-calibration.js';
 import { openEndpoint } from './simulator/openai-endpoint.js';
 import {
+  openGtmFolder,
   readGtmFolder,
   readOpenaiCalibration,
   readServing,
@@ -242,6 +243,7 @@ export class Kval {
     folder: string,
     { signal, ...at }: { engine: string; baseUrl: string; model?: string; signal?: AbortSignal },
   ): Promise<Serving> {
+    await openGtmFolder(folder);
     const endpoint = await openEndpoint({
       ...at,
       apiKey: this.config.endpoint.apiKey,
@@ -260,8 +262,8 @@ export class Kval {
     onProgress?: (done: number, total: number) => void;
   }): Promise<{ calibration: OpenaiCalibration; path: string }> {
     const { folder, signal } = options;
-    const [facts, serving] = [await readGtmFolder(folder), await readServing(folder)];
-    if (facts === null || serving === null) throw notServed(folder);
+    const [facts, serving] = [await openGtmFolder(folder), await readServing(folder)];
+    if (serving === null) throw notServed(folder);
     const dataset = await readDataset(options.dataset, signal);
     if (dataset.manifest.id !== facts.dataset) {
       throw new KvalError('usage', `the model in ${folder} was trained on data set ${facts.dataset}`, {

@@ -47,10 +47,11 @@ def run(parsed: argparse.Namespace) -> None:
 
         train_embedded(read_matrix(parsed.matrix), parsed.out, seed=parsed.seed, progress=tell)
     elif parsed.command == "train-gtm":
-        from kval_models.gtm import train_gtm
         from kval_models.gtm_recipe import read_recipe
 
         recipe = read_recipe(parsed.recipe, base=parsed.base, changes=parsed.changes)
+        from kval_models.gtm import train_gtm  # takes seconds: not before the recipe is known to be one
+
         train_gtm(recipe, parsed.dataset, parsed.work, seed=parsed.seed, merge=parsed.merge, progress=tell)
     else:
         from kval_models.gtm_score import score_gtm

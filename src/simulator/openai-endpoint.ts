@@ -118,7 +118,7 @@ async function onlyModel(client: OpenAI, options: EndpointOptions): Promise<stri
   const [only, ...others] = listed.data.map(({ id }) => id);
   if (only !== undefined && others.length === 0) return only;
   throw new KvalError('endpoint-failed', `${baseUrl} lists ${listed.data.length} models, so one must be named`, {
-    fix: 'Name the model with KVAL_ENDPOINT_MODEL.',
+    fix: 'Name it: --served-name of `kval simulator serve --url`, else KVAL_ENDPOINT_MODEL.',
   });
 }
 

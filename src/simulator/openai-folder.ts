@@ -26,6 +26,14 @@ export async function readGtmFolder(folder: string): Promise<GtmFolder | null> {
   return readJson(join(folder, 'gtm.json'), gtmFolderSchema);
 }
 
+export async function openGtmFolder(folder: string): Promise<GtmFolder> {
+  const facts = await readGtmFolder(folder);
+  if (facts !== null) return facts;
+  throw new KvalError('model-missing', `${folder} holds no fine-tuned language model (no gtm.json)`, {
+    fix: 'Train one with `kval finetune --recipe gtm-lora --merge`, or name the folder of one with --model.',
+  });
+}
+
 export async function readServing(folder: string): Promise<Serving | null> {
   return readJson(servingPath(folder), servingSchema);
 }

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { KvalError } from '../errors.js';
-import { readGtmFolder, type Serving, servingPath, writeServing } from '../simulator/openai-folder.js';
+import { openGtmFolder, type Serving, servingPath, writeServing } from '../simulator/openai-folder.js';
 import { killTree } from '../worker/kill-tree.js';
 
 export const engines = ['vllm', 'sglang', 'lmdeploy', 'transformers'] as const;
@@ -36,9 +36,7 @@ export interface Served {
  */
 export async function serveGtm(options: ServeOptions): Promise<Served> {
   const { folder, engine, port, python, signal } = options;
-  const facts = await readGtmFolder(folder);
-  if (facts === null)
-    throw new KvalError('model-missing', `${folder} holds no fine-tuned language model (no gtm.json)`);
+  const facts = await openGtmFolder(folder);
   if (!facts.merged) {
     throw new KvalError('usage', `the model in ${folder} is an adapter without its base`, {
       fix: 'Fine-tune with --merge, so that engines can load it.',
@@ -56,7 +54,6 @@ export async function serveGtm(options: ServeOptions): Promise<Served> {
     reject: false,
     buffer: false,
     detached: true,
-    cleanup: true,
   });
   const tail: string[] = [];
   const relayed = (async () => {
