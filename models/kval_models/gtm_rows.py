@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kval_models.refused import Refused
 
 Message = dict[str, str]
@@ -54,13 +57,13 @@ def read_rows(folder: Path, split: str) -> Iterator[Row]:
 class Tokenized:
     """`rows` holds `input_ids` and `labels` of the rows that fit; `too_long` counts those that do not."""
 
-    rows: list[dict[str, list[int]]]
+    rows: list[dict[str, NDArray[np.int32]]]
     too_long: int
 
 
 def tokenize(rows: Sequence[Row], tokenizer: Any, max_length: int) -> Tokenized:  # noqa: ANN401
     """A row longer than `max_length` is left out: cut short it would lack its answer, or part of its kernel."""
-    kept: list[dict[str, list[int]]] = []
+    kept: list[dict[str, NDArray[np.int32]]] = []
     too_long = 0
     for row in rows:
         prompt = prompt_ids(row.prompt, tokenizer)
@@ -70,7 +73,8 @@ def tokenize(rows: Sequence[Row], tokenizer: Any, max_length: int) -> Tokenized:
             continue
         if whole[: len(prompt)] != prompt:
             raise RowsError("the chat template renders a prompt differently once its answer follows")
-        kept.append({"input_ids": whole, "labels": [IGNORED] * len(prompt) + whole[len(prompt) :]})
+        labels = [IGNORED] * len(prompt) + whole[len(prompt) :]
+        kept.append({"input_ids": np.array(whole, np.int32), "labels": np.array(labels, np.int32)})
     return Tokenized(kept, too_long)
 
 
