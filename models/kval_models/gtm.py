@@ -45,7 +45,7 @@ def train_gtm(
 
     Raises `RowsError`, `RecipeError` and `BaseError` for what the caller can mend.
     """
-    state = PartialState()
+    state = PartialState(cpu=not torch.cuda.is_available())  # without the word it joins no group of processors
     done = work / "model" / "training.json"
     if done.exists():
         finished: dict[str, object] = json.loads(done.read_text(encoding="utf-8"))

@@ -46,7 +46,7 @@ beforeAll(async () => {
     outFolder: join(home, model),
     onProgress: ({ stage, done }) => stages.set(stage, done),
   });
-}, 600_000);
+}, 900_000);
 afterAll(async () => {
   await served?.close();
   await kval.close();
@@ -120,7 +120,7 @@ describe('a language model, fine-tuned in two processes, then served and asked',
       expect(row?.scores?.overMajority?.value).toBeGreaterThan(0.15);
     }
     expect(await readFile(files.markdown, 'utf8')).toContain(calibration.id);
-  }, 300_000);
+  }, 600_000);
 
   it('ends its engine cleanly, and says so in the folder', async () => {
     await served?.close();
