@@ -74,9 +74,15 @@ export async function trainGtm(options: GtmOptions): Promise<ModelCard> {
 function trainCommand(options: GtmOptions, work: string): string[] {
   return [
     'train-gtm',
-    ...['--recipe', resolve(options.recipe), '--dataset', resolve(options.datasetFolder), '--work', work],
+    '--recipe',
+    resolve(options.recipe),
+    '--dataset',
+    resolve(options.datasetFolder),
+    '--work',
+    work,
     ...(options.base === undefined ? [] : ['--base', options.base]),
-    ...['--seed', String(options.seed ?? 1)],
+    '--seed',
+    String(options.seed ?? 1),
     ...(options.merge === true ? ['--merge'] : []),
     ...(options.changes ?? []).flatMap((change) => ['--set', change]),
   ];

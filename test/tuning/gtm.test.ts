@@ -23,8 +23,13 @@ const recipe = {
   recipe: 'gtm-full',
   base: `config:${resolve('models/recipes/tiny-qwen2.json')}`,
   changes: [
-    ...['max_length=2048', 'learning_rate=3e-3', 'num_train_epochs=4', 'global_batch_size=16'],
-    ...['per_device_train_batch_size=16', 'gradient_checkpointing=false', 'eval_steps=0.5'],
+    'max_length=2048',
+    'learning_rate=3e-3',
+    'num_train_epochs=4',
+    'global_batch_size=16',
+    'per_device_train_batch_size=16',
+    'gradient_checkpointing=false',
+    'eval_steps=0.5',
   ],
   seed: 1,
 };
@@ -70,8 +75,17 @@ describe('a language model, fine-tuned in two processes, then served and asked',
     const files = await readdir(join(home, model));
     expect(files).toEqual(
       expect.arrayContaining([
-        ...['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'],
-        ...['gtm.json', 'training.json', 'metrics.json', 'calibration.json', 'README.md', 'runs'],
+        'model.safetensors',
+        'config.json',
+        'tokenizer.json',
+        'tokenizer_config.json',
+        'chat_template.jinja',
+        'gtm.json',
+        'training.json',
+        'metrics.json',
+        'calibration.json',
+        'README.md',
+        'runs',
       ]),
     );
     expect((await readdir(home)).sort()).toEqual([model, set]);
