@@ -129,7 +129,7 @@ type Send = (
   signal: AbortSignal | undefined,
 ) => Promise<Completed>;
 
-/** An answer that no model gives by itself: only an engine that keeps to the schema says it. */
+/** No model begins so by itself: only an engine that keeps to the schema does (some then let it go on with blanks alone). */
 const probeSchema = {
   type: 'object',
   properties: { kval_probe: { type: 'string', enum: ['kept'] } },
@@ -142,7 +142,7 @@ async function probe(send: Send, { baseUrl, signal }: EndpointOptions): Promise<
   for (const wanted of fallbacks) {
     try {
       const said = await send([{ role: 'user', content: 'Say hello.' }], probeSchema, wanted, signal);
-      const keeps = /^\s*\{\s*"kval_probe"\s*:\s*"kept"/.test(said.text);
+      const keeps = /^\s*\{\s*("kval_probe"|$)/.test(said.text);
       if ((!wanted.schema || keeps) && (!wanted.logprobs || said.tokens !== null)) return wanted;
     } catch (thrown) {
       if (!isRefusal(thrown)) throw asKvalError(thrown, baseUrl, signal);

@@ -46,7 +46,8 @@ export async function serveGtm(options: ServeOptions): Promise<Served> {
     throw new KvalError('usage', `port ${port} is in use`, { fix: 'Name another with --port.' });
   }
   const model = engine === 'transformers' ? folder : `gtm-${facts.model}`;
-  const child = execa(python, [...commands[engine](folder, port, model), ...(options.extra ?? [])], {
+  const words = commands[engine](port, model).split(' ');
+  const child = execa(python, ['-m', ...words, folder, ...(options.extra ?? [])], {
     env: { ...options.environment, PYTHONUNBUFFERED: '1', HF_HUB_OFFLINE: '1', VLLM_NO_USAGE_STATS: '1' },
     extendEnv: false,
     stdin: 'ignore',
@@ -91,64 +92,17 @@ export async function serveGtm(options: ServeOptions): Promise<Served> {
 
 /**
  * What each engine needs for this work: loopback alone, the shared start of all prompts computed once, log-probabilities,
- * answers held to a JSON schema (vLLM and SGLang do that, and share prefixes, without being told).
+ * answers held to a JSON schema without blanks between (vLLM lets a model write nothing but blanks otherwise). What is not
+ * said here an engine does unasked. The folder follows as the last word.
  */
-const commands: Record<Engine, (folder: string, port: number, model: string) => string[]> = {
-  vllm: (folder, port, model) => [
-    '-m',
-    'vllm.entrypoints.openai.api_server',
-    '--model',
-    folder,
-    '--host',
-    '127.0.0.1',
-    '--port',
-    String(port),
-    '--served-model-name',
-    model,
-    '--enable-prefix-caching',
-    '--generation-config',
-    'vllm',
-  ],
-  sglang: (folder, port, model) => [
-    '-m',
-    'sglang.launch_server',
-    '--model-path',
-    folder,
-    '--host',
-    '127.0.0.1',
-    '--port',
-    String(port),
-    '--served-model-name',
-    model,
-    '--grammar-backend',
-    'xgrammar',
-  ],
-  lmdeploy: (folder, port, model) => [
-    '-m',
-    'lmdeploy',
-    'serve',
-    'api_server',
-    folder,
-    '--server-name',
-    '127.0.0.1',
-    '--server-port',
-    String(port),
-    '--model-name',
-    model,
-    '--enable-prefix-caching',
-    '--logprobs-mode',
-    'raw_logprobs',
-  ],
-  transformers: (folder, port) => [
-    '-m',
-    'transformers.cli.transformers',
-    'serve',
-    folder,
-    '--host',
-    '127.0.0.1',
-    '--port',
-    String(port),
-  ],
+const commands: Record<Engine, (port: number, model: string) => string> = {
+  vllm: (port, model) =>
+    `vllm.entrypoints.openai.api_server --host 127.0.0.1 --port ${port} --served-model-name ${model} --enable-prefix-caching --generation-config vllm --structured-outputs-config {"backend":"xgrammar","disable_any_whitespace":true} --model`,
+  sglang: (port, model) =>
+    `sglang.launch_server --host 127.0.0.1 --port ${port} --served-model-name ${model} --grammar-backend xgrammar --constrained-json-disable-any-whitespace --model-path`,
+  lmdeploy: (port, model) =>
+    `lmdeploy serve api_server --server-name 127.0.0.1 --server-port ${port} --model-name ${model} --enable-prefix-caching --logprobs-mode raw_logprobs`,
+  transformers: (port) => `transformers.cli.transformers serve --host 127.0.0.1 --port ${port}`,
 };
 
 async function ready(port: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {

@@ -24,7 +24,7 @@ const calibrationOf = (reads: OpenaiCalibration['reads'], model = 'm'): OpenaiCa
   });
 
 /** What the engines of the field can do; how their answers look is copied from theirs. */
-type Engine = 'all' | 'no schema' | 'refuses schema' | 'no log-probabilities' | 'neither';
+type Engine = 'all' | 'blanks' | 'no schema' | 'refuses schema' | 'no log-probabilities' | 'neither';
 
 interface Behaviour {
   readonly engine?: Engine;
@@ -61,7 +61,13 @@ function respond(
   }
   const probed = request.body.messages[0]?.content === 'Say hello.';
   const keeps = response_format !== undefined && engine !== 'no schema';
-  const text = probed ? (keeps ? '{"kval_probe": "kept"}' : 'Hello.') : answer(request);
+  const text = probed
+    ? keeps
+      ? engine === 'blanks'
+        ? '{    \n\n'
+        : '{"kval_probe": "kept"}'
+      : 'Hello.'
+    : answer(request);
   response.writeHead(200, { 'content-type': 'application/json' });
   response.end(
     JSON.stringify({
@@ -157,6 +163,7 @@ describe('openOpenaiSimulator', () => {
 
   it.each<[Engine, boolean, boolean]>([
     ['all', true, true],
+    ['blanks', true, true],
     ['no schema', false, true],
     ['refuses schema', false, true],
     ['no log-probabilities', true, false],
