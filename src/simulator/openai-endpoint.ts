@@ -53,7 +53,7 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
     organization: null,
     project: null,
     maxRetries: options.retries ?? 3,
-    timeout: options.timeoutMs ?? 60_000,
+    timeout: options.timeoutMs ?? 300_000,
     logLevel: 'off',
   });
   const limit = pLimit(options.concurrency ?? 16);
