@@ -11,6 +11,7 @@
 # timing      how well a time repeats
 # labels      labels for the shipped candidates, and a minute's rate
 # throughput  that rate beside KernelBench's own evaluation; needs a checkout of it in $KERNELBENCH, else it is left out
+# gtm         a language model of 88 million parameters, trained from scratch on a built data set ($DATASET)
 #
 # It needs no network: python is $PYTHON, else .venv/bin/python, else python3; node is $NODE, else node, and is needed
 # for `labels` and `throughput` alone. What was measured goes to $OUT, else bench/results; what is there is not measured
@@ -38,8 +39,9 @@ run_labels() {
 run_throughput() {
   "$python" bench/throughput.py --kernelbench "$KERNELBENCH" --device "$device" --node "$node"
 }
+run_gtm() { "$python" bench/gtm.py --out "$out" ${DATASET:+--dataset "$DATASET"} ${GTM_OPTIONS:-}; }
 
-all=(tests redteam devices timing labels throughput)
+all=(tests redteam devices timing labels gtm throughput)
 stages=("$@")
 if [ ${#stages[@]} -eq 0 ]; then
   stages=("${all[@]}")

@@ -90,6 +90,16 @@ function withoutEmpty(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
 }
 
+/** What fine-tuning and serving get: also what the libraries there are told by name (hub, cluster, engine). */
+export function modelEnvironment(config: Config, environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const told = Object.entries(environment).flatMap(([name, value]): [string, string][] =>
+    value !== undefined && /^(HF_|NCCL_|ACCELERATE_|OMP_NUM_THREADS$|VLLM_|SGLANG_|LMDEPLOY_)/.test(name)
+      ? [[name, value]]
+      : [],
+  );
+  return { ...childEnvironment(config, environment), ...Object.fromEntries(told) };
+}
+
 /** What a child process gets of this one's environment: enough to run compilers, no secrets. */
 export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const passed = [

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Candidate, type Job, makeCandidate, type Settings } from './candidate.js';
-import { type Config, childEnvironment } from './config.js';
+import { type Config, childEnvironment, modelEnvironment } from './config.js';
 import { type BuildOptions, buildDataset } from './dataset/build.js';
 import { examplesOf } from './dataset/examples.js';
 import { familyCandidates } from './dataset/families/families.js';
@@ -15,6 +15,7 @@ import { type TurnedOut, turnedOut } from './dataset/mutate/turned-out.js';
 import { readDataset } from './dataset/read.js';
 import { rerunSample } from './dataset/rerun.js';
 import { type Check, examine } from './doctor.js';
+import { KvalError } from './errors.js';
 import { type GenerateOptions, type GenerateReport, generate } from './generate.js';
 import {
   candidatesIn,
@@ -40,8 +41,24 @@ import { renderHtml } from './report/render-html.js';
 import { renderMarkdown } from './report/render-markdown.js';
 import { buildReport, type Report } from './report/report.js';
 import { openEmbeddedSimulator } from './simulator/embedded.js';
+import { openOpenaiSimulator } from './simulator/openai.js';
+import { type OpenaiCalibration, uncalibrated } from './simulator/openai-calibration.js';
+import { openEndpoint } from './simulator/openai-endpoint.js';
+import {
+  openGtmFolder,
+  readGtmFolder,
+  readOpenaiCalibration,
+  readServing,
+  type Serving,
+  writeOpenaiCalibration,
+  writeServing,
+} from './simulator/openai-folder.js';
+import type { Simulator } from './simulator/simulator.js';
 import { type TrainOptions, trainEmbedded } from './tuning/embedded.js';
 import type { TunedMode } from './tuning/frontier.js';
+import { type GtmOptions, trainGtm } from './tuning/gtm.js';
+import { askValidation, fitCalibration } from './tuning/gtm-calibrate.js';
+import { type Served, type ServeOptions, serveGtm } from './tuning/gtm-serve.js';
 import { tunePolicies } from './tuning/policy.js';
 import { type WrittenPolicy, writePolicyFiles } from './tuning/policy-files.js';
 import { type LabelledPredictions, predictionsOf, readPredictions } from './tuning/predictions.js';
@@ -62,6 +79,7 @@ import {
   type Hello,
 } from './worker/protocol.js';
 
+export type { TrainProgress } from './tuning/run-models.js';
 export type { Operator, TurnedOut, WantedDevice };
 export type Mode = 'real' | 'simulated' | 'hybrid';
 
@@ -311,17 +329,107 @@ export class Kval {
     return trainEmbedded({ ...options, python, environment: childEnvironment(this.config), kvalVersion: this.version });
   }
 
+  /** Fine-tunes a language model; `recipe` names a file of `models/recipes`, or is the path of another. */
+  finetuneGtm(options: Omit<GtmOptions, 'python' | 'environment' | 'kvalVersion'>): Promise<ModelCard> {
+    const { python, modelsFolder } = this.config;
+    const named = (name: string): string =>
+      /^[\w-]+$/.test(name) ? join(modelsFolder, 'recipes', `${name}.yaml`) : resolve(name);
+    return trainGtm({
+      ...options,
+      recipe: named(options.recipe),
+      ...(options.accelerate === undefined ? {} : { accelerate: named(options.accelerate) }),
+      python,
+      environment: modelEnvironment(this.config),
+      kvalVersion: this.version,
+    });
+  }
+
+  serve(options: Omit<ServeOptions, 'python' | 'environment'> & { python?: string }): Promise<Served> {
+    return serveGtm({ python: this.config.python, ...options, environment: modelEnvironment(this.config) });
+  }
+
+  /** Writes down where a fine-tuned model is served, once it answers there. */
+  async noteServing(
+    folder: string,
+    { signal, ...at }: { engine: string; baseUrl: string; model?: string; signal?: AbortSignal },
+  ): Promise<Serving> {
+    await openGtmFolder(folder);
+    const endpoint = await openEndpoint({
+      ...at,
+      apiKey: this.config.endpoint.apiKey,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const serving = { ...at, model: endpoint.model };
+    await writeServing(folder, serving);
+    return serving;
+  }
+
+  /** Calibrates a fine-tuned model behind the engine that serves it. */
+  async calibrate(options: {
+    folder: string;
+    dataset: string;
+    signal?: AbortSignal;
+    onProgress?: (done: number, total: number) => void;
+  }): Promise<{ calibration: OpenaiCalibration; path: string }> {
+    const { folder, signal } = options;
+    const [facts, serving] = [await openGtmFolder(folder), await readServing(folder)];
+    if (serving === null) throw notServed(folder);
+    const dataset = await readDataset(options.dataset, signal);
+    if (dataset.manifest.id !== facts.dataset) {
+      throw new KvalError('usage', `the model in ${folder} was trained on data set ${facts.dataset}`, {
+        fix: 'Name that data set: only its validation split is known to be new to the model.',
+      });
+    }
+    const endpoint = await openEndpoint({ ...serving, apiKey: this.config.endpoint.apiKey });
+    const { reads, said } = await askValidation({ ...options, dataset, endpoint });
+    const calibration = await fitCalibration({
+      dataset,
+      model: facts.model,
+      engine: serving.engine,
+      reads,
+      saidOf: (rowId) => said.get(rowId),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { calibration, path: await writeOpenaiCalibration(folder, calibration) };
+  }
+
   real(): RealValidator {
     return createRealValidator({ pool: this.pool(), config: this.config });
   }
 
   async simulated(model: string = this.config.embeddedModelFolder): Promise<SimulatedValidator> {
     const references = referenceRuntimes(await this.store());
-    const simulator = await openEmbeddedSimulator({
-      folder: model,
-      referenceRuntimeMs: (problem) => references.get(`${problem.id} ${problem.sourceHash}`) ?? null,
-    });
+    const simulator = await this.#simulator(
+      model,
+      (problem) => references.get(`${problem.id} ${problem.sourceHash}`) ?? null,
+    );
     return createSimulatedValidator({ simulator });
+  }
+
+  /** A folder says what kind of model it holds; an address is a language model, with no calibration. */
+  async #simulator(model: string, referenceRuntimeMs: (problem: Problem) => number | null): Promise<Simulator> {
+    const { apiKey, model: named } = this.config.endpoint;
+    if (/^https?:\/\//.test(model)) {
+      const endpoint = { baseUrl: model, apiKey, ...(named === null ? {} : { model: named }) };
+      return openOpenaiSimulator({
+        endpoint,
+        model: named ?? model,
+        calibration: uncalibrated(named ?? model),
+        device: null,
+        referenceRuntimeMs,
+      });
+    }
+    const facts = await readGtmFolder(model);
+    if (facts === null) return openEmbeddedSimulator({ folder: model, referenceRuntimeMs });
+    const serving = await readServing(model);
+    if (serving === null) throw notServed(model);
+    return openOpenaiSimulator({
+      endpoint: { ...serving, apiKey },
+      model: facts.model,
+      calibration: await readOpenaiCalibration(model, serving.engine, facts.model),
+      device: facts.device,
+      referenceRuntimeMs,
+    });
   }
 
   async validator({ mode, model, policy }: ValidatorConfig): Promise<Validator<Verdict>> {
@@ -518,6 +626,12 @@ export class Kval {
       }),
     );
   }
+}
+
+function notServed(folder: string): KvalError {
+  return new KvalError('model-missing', `no engine serves a fine-tuned language model from ${folder}`, {
+    fix: `Start one with \`kval simulator serve --model ${folder}\`, or name a running one with its --url.`,
+  });
 }
 
 type Arrived = ImportedCandidate & { readonly line: number | null };

@@ -64,11 +64,16 @@ export type ModelCard = z.infer<typeof modelCardSchema>;
 export function renderModelCard(card: ModelCard): string {
   const { dataset } = card;
   const own = dataset.sources.every((one) => one.labels === 'harness');
-  return `# Embedded simulator ${card.model}
+  return `# ${card.engine === 'embedded' ? 'Embedded simulator' : 'Fine-tuned language model'} ${card.model}
 
-Predicts, from the text of a CUDA kernel and of its KernelBench problem, what kval's harness would say of it. It is a small
+Predicts, from the text of a CUDA kernel and of its KernelBench problem, what kval's harness would say of it. It is a ${
+    card.engine === 'embedded'
+      ? `small
 model (${Math.ceil(card.bytes / 1024)} KiB: gradient-boosted trees and a linear model over parsed features and hashed token counts) that runs inside the Node
-process. It compiles nothing and runs nothing, so it is a guess with a probability, never a measurement.
+process`
+      : `language
+model (${Math.ceil(card.bytes / 1024 ** 2)} MiB) that answers as the validator's tool would, served by an engine (\`kval simulator serve\`)`
+  }. It compiles nothing and runs nothing, so it is a guess with a probability, never a measurement.
 
 - calibration: \`${card.calibration}\`
 - made by kval ${card.kval}: \`${card.command}\`

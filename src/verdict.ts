@@ -174,7 +174,7 @@ export const predictedSchema = z.object({
   /** Predicted runtime of a correct kernel in milliseconds, with an 80% interval; null where nothing was learned. */
   runtimeMs: z.object({ median: z.number(), low: z.number(), high: z.number() }).nullable(),
   speedup: z.number().nullable(),
-  /** Probability of the less certain of the verdicts given: max(p, 1 - p), the smaller over compiled and correct. */
+  /** Probability of the less certain of the verdicts given: max(p, 1 - p), the smaller over compiled and correct; .5: unsure. */
   confidence: probability,
   simulator: z.object({ engine: z.string(), model: z.string(), calibration: z.string() }),
   durationMs: z.number(),

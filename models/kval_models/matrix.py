@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from kval_models.refused import Refused
+
 FORMAT = "kval-features"
 
 
-class MatrixError(ValueError):
+class MatrixError(Refused):
     """The file is not what kval writes, or holds nothing to train on."""
 
 

@@ -1,8 +1,20 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { TrainProgress } from '../kval.js';
 import { openProgress } from '../progress.js';
 import { number, storeOption, whole } from './options.js';
 import { print, run, stop } from './run.js';
+
+interface FinetuneOptions {
+  readonly recipe: string;
+  readonly dataset: string;
+  readonly out: string;
+  readonly base?: string;
+  readonly set?: string[];
+  readonly merge?: boolean;
+  readonly accelerate?: string;
+  readonly seed: number;
+}
 
 /** From labels to a simulator. */
 export function learnCommands(program: Command): void {
@@ -67,26 +79,43 @@ export function learnCommands(program: Command): void {
   program
     .command('finetune')
     .description('train a simulator on a data set')
-    .addOption(new Option('--recipe <recipe>').choices(['embedded']).default('embedded'))
+    .option('--recipe <recipe>', 'embedded; gtm-full, gtm-lora: a language model; or a YAML file', 'embedded')
     .requiredOption('--dataset <folder>')
     .requiredOption('--out <folder>', "the model's folder")
-    .action((options: { dataset: string; out: string }) =>
+    .option('--base <model>', "gtm: a folder, a model on the hub, or config:FILE; the recipe's own without it")
+    .option('--set <name=value...>', 'gtm: changes of the recipe, such as learning_rate=1e-5')
+    .option('--merge', 'gtm-lora: a model that stands without its base')
+    .option('--accelerate <config>', 'gtm: fsdp, nodes, or a configuration for accelerate: several GPUs, several nodes')
+    .option('--seed <number>', '', whole, 1)
+    .action((options: FinetuneOptions) =>
       run({}, async (kval) => {
         const stages = new Map<string, ReturnType<typeof openProgress>>();
-        await kval
-          .finetune({
-            datasetFolder: options.dataset,
-            outFolder: options.out,
-            signal: stop.signal,
-            onProgress: ({ stage, done, total }) => {
-              const line = stages.get(stage) ?? openProgress(stage);
-              stages.set(stage, line);
-              line.update(done, total);
-            },
-          })
-          .finally(() => {
-            for (const line of stages.values()) line.close();
-          });
+        const shared = {
+          datasetFolder: options.dataset,
+          outFolder: options.out,
+          seed: options.seed,
+          signal: stop.signal,
+          onProgress: ({ stage, done, total }: TrainProgress) => {
+            const line = stages.get(stage) ?? openProgress(stage);
+            stages.set(stage, line);
+            line.update(done, total);
+          },
+        };
+        const { recipe, base, set: changes, merge, accelerate } = options;
+        const training =
+          recipe === 'embedded'
+            ? kval.finetune(shared)
+            : kval.finetuneGtm({
+                ...shared,
+                recipe,
+                ...(base === undefined ? {} : { base }),
+                ...(changes === undefined ? {} : { changes }),
+                ...(merge === undefined ? {} : { merge }),
+                ...(accelerate === undefined ? {} : { accelerate }),
+              });
+        await training.finally(() => {
+          for (const line of stages.values()) line.close();
+        });
         print(`the model and its card are in ${resolve(options.out)}`);
       }),
     );

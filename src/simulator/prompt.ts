@@ -46,6 +46,20 @@ export const toolReturnSchema = z.object({
 });
 export type ToolReturn = z.infer<typeof toolReturnSchema>;
 
+/** The same as JSON Schema, in the order in which the model was taught to answer. `built`: it is known to compile. */
+export function returnSchema({ built }: { built: boolean }): object {
+  return {
+    type: 'object',
+    properties: {
+      compiled: built ? { type: 'boolean', enum: [true] } : { type: 'boolean' },
+      correctness: { type: 'boolean' },
+      runtime_ms: { type: ['number', 'null'] },
+    },
+    required: ['compiled'],
+    additionalProperties: false,
+  };
+}
+
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string;

@@ -112,7 +112,8 @@ async function calibrate(
   });
 }
 
-class Scored {
+/** Scores of held-out rows beside the truth. */
+export class Scored {
   readonly scores: number[] = [];
   readonly truths: boolean[] = [];
 
@@ -158,7 +159,7 @@ async function describe(
   const metrics = [];
   for (const split of ['test', 'validation'] as const) {
     if (manifest.splits[split].rows === 0) continue;
-    metrics.push(await evaluate(dataset, split, model, calibration, priors, options.signal));
+    metrics.push(await evaluate(dataset, split, ({ text }) => model.score(text), calibration, priors, options.signal));
   }
   const head = (name: string, made: HeadCalibration | null): ModelCard['heads'][number] => ({
     name,

@@ -4,7 +4,10 @@ import type { SplitName } from '../dataset/split.js';
 import type { HeadMetrics, Metrics, RuntimeMetrics } from '../model-card.js';
 import { type Calibration, calibrated } from '../simulator/calibration.js';
 import type { EmbeddedModel } from '../simulator/embedded.js';
-import { featureRows } from './feature-file.js';
+import { type FeatureRow, featureRows } from './feature-file.js';
+
+/** Log-odds, not calibrated; `correct` is given that the kernel compiles. */
+export type Scores = ReturnType<EmbeddedModel['score']>;
 
 interface Judged {
   readonly truth: boolean;
@@ -16,16 +19,17 @@ interface Judged {
 export async function evaluate(
   dataset: Dataset,
   split: SplitName,
-  model: EmbeddedModel,
-  calibration: Calibration,
+  score: (one: FeatureRow) => Scores,
+  calibration: Pick<Calibration, 'heads'>,
   priors: Priors,
   signal?: AbortSignal,
 ): Promise<Metrics> {
   const compiled: Judged[] = [];
   const correct: Judged[] = [];
   const runtimes: { truth: number; predicted: number; low: number; high: number }[] = [];
-  for await (const { text, row } of featureRows(dataset, split, signal)) {
-    const scores = model.score(text);
+  for await (const one of featureRows(dataset, split, signal)) {
+    const { row } = one;
+    const scores = score(one);
     const prior = priors.of(row.problem);
     const builds = calibrated(calibration.heads.compiled, scores.compiled);
     compiled.push({ truth: row.label.compiled, probability: builds, prior: prior.compiled ?? 0.5 });
