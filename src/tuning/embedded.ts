@@ -96,7 +96,7 @@ async function calibrate(
   dataset: Dataset,
   model: EmbeddedModel,
   heldOut: HeldOut,
-  labels: { compiled: readonly boolean[]; correct: readonly (boolean | null)[] },
+  labels: { compiled: readonly (boolean | null)[]; correct: readonly (boolean | null)[] },
   signal: AbortSignal | undefined,
 ): Promise<Calibration> {
   const compiled = new Scored();

@@ -1,0 +1,300 @@
+// How good the embedded simulator is on kernels, problems and generators that it never saw: features here (where they are
+// computed for use, too), folds and models in embedded.py. `node bench/embedded.mjs --help` tells the options.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { childEnvironment, readConfig } from '../dist/config.js';
+import { problemUnit } from '../dist/dataset/split.js';
+import { readCandidates } from '../dist/import/candidates.js';
+import { readProblems } from '../dist/import/problems.js';
+import { clusteredBootstraps } from '../dist/report/intervals.js';
+import {
+  accuracyOf,
+  averageOf,
+  balancedAccuracyOf,
+  brierOf,
+  confusionCounter,
+  f1Of,
+  kendallTauBOf,
+  medianOf,
+  precisionOf,
+  recallOf,
+  rocAucOf,
+} from '../dist/report/metrics.js';
+import { calibrated, fitCurve } from '../dist/simulator/calibration.js';
+import { featureVersion } from '../dist/simulator/features.js';
+import { writeFeatures } from '../dist/tuning/feature-file.js';
+
+const judgedKinds = new Set(['correct', 'mismatch', 'compile-error', 'runtime-error', 'cuda-fault']);
+
+const config = readConfig();
+const home = join(config.home, 'embedded');
+const { values: options } = parseArgs({
+  options: {
+    predictions: { type: 'string', default: join(home, 'predictions.jsonl') },
+    seed: { type: 'string', default: '1' },
+    'report-only': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (options.help) {
+  console.log(`node bench/embedded.mjs [--predictions FILE] [--seed N] [--report-only]
+Out-of-fold predictions go to FILE as JSON Lines (default ${options.predictions}); --report-only prints what the last run measured.`);
+  process.exit(0);
+}
+if (config.corporaFolder === null) {
+  console.error('no corpora; set KVAL_CORPORA to the folder that holds candidates-*.jsonl');
+  process.exit(1);
+}
+
+const rows = await corporaRows(config.corporaFolder);
+const place = (name) => join(home, name);
+if (!options['report-only']) await train();
+const folds = linesOf(place('scores.jsonl'));
+const predictions = folds.flatMap(predict);
+mkdirSync(dirname(resolve(options.predictions)), { recursive: true });
+writeFileSync(options.predictions, predictions.map((one) => `${JSON.stringify(one.public)}\n`).join(''));
+const figures = report(predictions);
+const results = {
+  command: ['node', 'bench/embedded.mjs', ...process.argv.slice(2)].join(' '),
+  versions: { node: process.version, features: featureVersion },
+  machine: { cpus: cpus().length, processor: cpus()[0]?.model ?? '' },
+  seed: Number(options.seed),
+  rows: countRows(),
+  ...figures,
+};
+writeFileSync(join(config.root, 'bench', 'results', 'embedded.json'), `${JSON.stringify(results, null, 2)}\n`);
+print(results);
+
+async function train() {
+  mkdirSync(home, { recursive: true });
+  await writeFeatures(rows, 'corpora', place('features.bin'));
+  const described = rows.map(({ text, unit, generator, split }) =>
+    JSON.stringify({ problem: unit, generator, judged: split === 'test', code: text.candidate }),
+  );
+  writeFileSync(place('rows.jsonl'), `${described.join('\n')}\n`);
+  const files = ['--matrix', place('features.bin'), '--rows', place('rows.jsonl'), '--out', place('scores.jsonl')];
+  const child = spawnSync(
+    config.python,
+    [join(config.root, 'bench', 'embedded.py'), ...files, '--seed', options.seed],
+    { stdio: 'inherit', env: { ...childEnvironment(config), OMP_NUM_THREADS: '1' } },
+  );
+  if (child.status !== 0) process.exit(child.status ?? 1);
+}
+
+/** Every judged kernel of a fold, calibrated on what held-out models said of the fold's training rows. */
+function predict(fold) {
+  const { compiled, correct, logRuntimeMs } = fold.heads;
+  const heads = { compiled: headOf(compiled, 'compiled'), correct: headOf(correct, 'correct') };
+  const learned = fold.learned.map((row) => rows[row]).filter((row) => row.split === 'test');
+  return fold.test.map((at, index) => {
+    const row = rows[at];
+    const pCompiled = calibrated(heads.compiled, compiled.scores[index]);
+    const pCorrect = pCompiled * calibrated(heads.correct, correct.scores[index]);
+    const others = (name) => ({
+      majority: shareOf(learned, name),
+      prior: shareOf(alike(learned, row), name),
+      tfidf: fold.tfidf[name][index],
+    });
+    return {
+      row,
+      public: {
+        candidate: row.candidate,
+        problem: row.unit,
+        generator: row.generator,
+        split: fold.split,
+        compiled: row.compiled,
+        correct: row.correct,
+        pCompiled,
+        pCorrect,
+        fold: fold.fold,
+      },
+      compiled: { model: pCompiled, ...others('compiled') },
+      correct: { model: pCorrect, ...others('correct') },
+      logRuntimeMs: logRuntimeMs?.[index] ?? null,
+    };
+  });
+}
+
+function headOf({ heldOut }, name) {
+  const truths = heldOut.rows.map((row) => rows[row][name] === true);
+  return { curve: fitCurve(heldOut.scores, truths), basis: 'out-of-fold', rows: truths.length };
+}
+
+/** The kernels that the problem prior counts: of the same problem, else of the same level. */
+function alike(learned, row) {
+  const same = learned.filter((one) => one.unit === row.unit);
+  return same.length > 0 ? same : learned.filter((one) => one.level === row.level);
+}
+
+function shareOf(among, name) {
+  const known = among.filter((one) => one[name] !== null);
+  return known.length === 0 ? 0.5 : known.filter((one) => one[name]).length / known.length;
+}
+
+function report(all) {
+  const tables = {};
+  for (const split of ['problem', 'generator']) {
+    const those = all.filter((one) => one.public.split === split);
+    for (const head of ['compiled', 'correct']) {
+      const known = those.filter((one) => one.row[head] !== null);
+      tables[`${split}-disjoint ${head}`] = {
+        ...measure(known, head, 'model'),
+        baselines: Object.fromEntries(['majority', 'prior', 'tfidf'].map((name) => [name, measure(known, head, name)])),
+        byGenerator: Object.fromEntries(
+          [...new Set(known.map((one) => one.row.generator))]
+            .sort()
+            .map((name) => [name, measure(known.filter((one) => one.row.generator === name), head, 'model')]),
+        ),
+      };
+    }
+    const asPublished = those.map((one) => ({ ...one, row: { ...one.row, compiled: one.row.compiled ?? false } }));
+    tables[`${split}-disjoint compiled, CUDA faults counted as not compiled`] = measure(asPublished, 'compiled', 'model');
+    tables[`${split}-disjoint runtime`] = runtimes(those);
+  }
+  return { tables };
+}
+
+function measure(those, head, who) {
+  const judged = those.map((one) => ({ truth: one.row[head], probability: one[head][who] }));
+  const count = confusionCounter(judged);
+  const [accuracy, f1] = clusteredBootstraps(
+    those.map((one) => one.row.unit),
+    (weights) => {
+      const confusion = count(weights);
+      return [accuracyOf(confusion), f1Of(confusion)];
+    },
+    { seed: 1 },
+  );
+  const confusion = count();
+  return {
+    rows: judged.length,
+    positives: judged.filter(({ truth }) => truth).length,
+    accuracy: accuracyOf(confusion),
+    accuracyInterval: accuracy ?? null,
+    f1: f1Of(confusion),
+    f1Interval: f1 ?? null,
+    balancedAccuracy: balancedAccuracyOf(confusion),
+    precision: precisionOf(confusion),
+    recall: recallOf(confusion),
+    auc: rocAucOf(judged),
+    brier: brierOf(judged),
+  };
+}
+
+/** Of correct, timed kernels; nobody published the time of the reference beside them, so none is given to the model. */
+function runtimes(those) {
+  const timed = those.filter((one) => one.row.runtimeMs !== null && one.logRuntimeMs !== null);
+  if (timed.length === 0) return null;
+  const points = timed.map(({ row, logRuntimeMs: [low, median, high] }) => ({
+    unit: row.unit,
+    truth: Math.log(row.runtimeMs),
+    low,
+    median,
+    high,
+  }));
+  const middle = medianOf(points.map(({ truth }) => truth));
+  const within = (guess) => points.filter((one) => Math.abs(guess(one) - one.truth) <= Math.LN2).length / points.length;
+  const taus = [...groupsOf(points)]
+    .filter((group) => group.length > 1)
+    .map((group) => kendallTauBOf(group.map(({ median }) => median), group.map(({ truth }) => truth)))
+    .filter((tau) => tau !== null);
+  return {
+    rows: points.length,
+    withinTwofold: within(({ median }) => median),
+    withinTwofoldOfTheMedianKernel: within(() => middle),
+    medianAbsoluteErrorMs: medianOf(points.map((one) => Math.abs(Math.exp(one.median) - Math.exp(one.truth)))),
+    inInterval: points.filter((one) => one.low <= one.truth && one.truth <= one.high).length / points.length,
+    kendallTau: kendallTauBOf(points.map(({ median }) => median), points.map(({ truth }) => truth)),
+    kendallTauWithinProblem: { problems: taus.length, mean: averageOf(taus) },
+  };
+}
+
+function groupsOf(points) {
+  const groups = new Map();
+  for (const point of points) groups.set(point.unit, [...(groups.get(point.unit) ?? []), point]);
+  return groups.values();
+}
+
+function countRows() {
+  const judged = rows.filter((row) => row.split === 'test');
+  const learned = rows.filter((row) => row.split === 'train');
+  return {
+    judged: judged.length,
+    judgedCompiled: judged.filter((row) => row.compiled !== null).length,
+    learnedFromOnly: learned.filter((row) => row.compiled !== null).length,
+    builtByKval: learned.filter((row) => row.built !== null).length,
+  };
+}
+
+function linesOf(path) {
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+}
+
+function print({ rows: counted, tables }) {
+  console.log(JSON.stringify(counted));
+  const number = (value) => (value === null || value === undefined ? '-' : value.toFixed(3)).padStart(7);
+  const range = (interval) => (interval === null ? '' : `${interval.low.toFixed(3)}-${interval.high.toFixed(3)}`).padStart(13);
+  const line = (name, one) =>
+    `${name.padEnd(34)}${String(one.rows).padStart(5)}${String(one.positives).padStart(5)}${number(one.accuracy)}${range(one.accuracyInterval)}${number(one.f1)}${range(one.f1Interval)}${number(one.balancedAccuracy)}${number(one.precision)}${number(one.recall)}${number(one.auc)}${number(one.brier)}`;
+  console.log(`${''.padEnd(34)}${' rows  pos'}${'    acc'}${'95%'.padStart(13)}${'     F1'}${'95%'.padStart(13)}  balan  preci recall    AUC  Brier`);
+  for (const [name, one] of Object.entries(tables)) {
+    if (name.endsWith('runtime')) console.log(`${name}: ${JSON.stringify(one)}`);
+    else {
+      console.log(line(name.slice(0, 34), one));
+      for (const [who, those] of Object.entries(one.baselines ?? {})) console.log(line(`    ${who}`, those));
+      for (const [who, those] of Object.entries(one.byGenerator ?? {})) console.log(line(`  ${who}`, those));
+    }
+  }
+}
+
+/** What a label means here is said in models/embedded/README.md; `split: 'test'` marks rows that are judged. */
+async function corporaRows(folder) {
+  const official = new Map(
+    (await readProblems(join(folder, 'kernelbench-problems.jsonl'))).items.map((one) => [one.id, one]),
+  );
+  const measured = linesOf(join(config.root, 'bench', 'results', 'embedded-builds.jsonl'));
+  const builds = new Map(measured.map((one) => [one.candidate, one.built]));
+  const rows = [];
+  const seen = new Set();
+  for (const corpus of ['techno', 'hzeng', 'cuda-l1']) {
+    for (const one of (await readCandidates(join(folder, `candidates-${corpus}.jsonl`))).items) {
+      const { candidate, published, backend, hasCudaKernel } = one;
+      const problem = one.problem ?? official.get(candidate.problemId);
+      const cuda = (backend === null || backend === 'cuda') && hasCudaKernel !== false;
+      if (problem === undefined || !cuda || seen.has(candidate.hash)) continue;
+      seen.add(candidate.hash);
+      const built = builds.get(candidate.hash) ?? null;
+      const judged = judgedKinds.has(published?.kind);
+      const label = judged
+        ? { compiled: published.kind === 'cuda-fault' ? null : published.compiled, correct: published.correct }
+        : { compiled: published?.compiled ?? built, correct: null };
+      rows.push({
+        candidate: candidate.hash,
+        corpus,
+        generator: candidate.origin.generator,
+        level: problem.level,
+        kind: published?.kind ?? null,
+        built,
+        speedup: published?.speedup ?? null,
+        speedups: corpus === 'cuda-l1' ? published?.raw.speedup ?? null : null,
+        split: judged ? 'test' : 'train',
+        unit: problemUnit(problem.id),
+        ...label,
+        runtimeMs: published?.correct === true ? published.runtimeMs : null,
+        text: {
+          problem: problem.source,
+          level: problem.level,
+          candidate: candidate.source,
+          language: candidate.language,
+          device: published?.gpu ?? null,
+          referenceRuntimeMs: null,
+        },
+      });
+    }
+  }
+  return rows;
+}
