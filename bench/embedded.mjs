@@ -1,7 +1,7 @@
 // How good the embedded simulator is on kernels, problems and generators that it never saw: features here (where they are
 // computed for use, too), folds and models in embedded.py. `node bench/embedded.mjs --help` tells the options.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -9,6 +9,7 @@ import { childEnvironment, readConfig } from '../dist/config.js';
 import { problemUnit } from '../dist/dataset/split.js';
 import { readCandidates } from '../dist/import/candidates.js';
 import { readProblems } from '../dist/import/problems.js';
+import { sha256 } from '../dist/problem.js';
 import { clusteredBootstraps } from '../dist/report/intervals.js';
 import {
   accuracyOf,
@@ -23,9 +24,11 @@ import {
   recallOf,
   rocAucOf,
 } from '../dist/report/metrics.js';
-import { calibrated, fitCurve } from '../dist/simulator/calibration.js';
+import { calibrated, fitCurve, makeCalibration } from '../dist/simulator/calibration.js';
 import { featureVersion } from '../dist/simulator/features.js';
+import { cardHeads, inDraft, writeCard } from '../dist/tuning/embedded.js';
 import { writeFeatures } from '../dist/tuning/feature-file.js';
+import { calibrateHead, fitEmbedded, Scored } from '../dist/tuning/fit-embedded.js';
 
 const judgedKinds = new Set(['correct', 'mismatch', 'compile-error', 'runtime-error', 'cuda-fault']);
 
@@ -36,12 +39,14 @@ const { values: options } = parseArgs({
     predictions: { type: 'string', default: join(home, 'predictions.jsonl') },
     seed: { type: 'string', default: '1' },
     'report-only': { type: 'boolean', default: false },
+    ship: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 if (options.help) {
-  console.log(`node bench/embedded.mjs [--predictions FILE] [--seed N] [--report-only]
-Out-of-fold predictions go to FILE as JSON Lines (default ${options.predictions}); --report-only prints what the last run measured.`);
+  console.log(`node bench/embedded.mjs [--predictions FILE] [--seed N] [--report-only] [--ship FOLDER]
+Out-of-fold predictions go to FILE as JSON Lines (default ${options.predictions}). --report-only prints what the last run
+measured; --ship trains on all rows and writes the model that ships, with the figures of the last run in its card.`);
   process.exit(0);
 }
 if (config.corporaFolder === null) {
@@ -51,7 +56,7 @@ if (config.corporaFolder === null) {
 
 const rows = await corporaRows(config.corporaFolder);
 const place = (name) => join(home, name);
-if (!options['report-only']) await train();
+if (!options['report-only'] && options.ship === undefined) await train();
 const folds = linesOf(place('scores.jsonl'));
 const predictions = folds.flatMap(predict);
 mkdirSync(dirname(resolve(options.predictions)), { recursive: true });
@@ -67,6 +72,7 @@ const results = {
 };
 writeFileSync(join(config.root, 'bench', 'results', 'embedded.json'), `${JSON.stringify(results, null, 2)}\n`);
 print(results);
+if (options.ship !== undefined) await ship(results, options.ship);
 
 async function train() {
   mkdirSync(home, { recursive: true });
@@ -154,6 +160,7 @@ function report(all) {
     tables[`${split}-disjoint compiled, CUDA faults counted as not compiled`] = measure(asPublished, 'compiled', 'model');
     tables[`${split}-disjoint runtime`] = runtimes(those);
   }
+  tables['problem-disjoint speed-up'] = speedups();
   return { tables };
 }
 
@@ -206,9 +213,34 @@ function runtimes(those) {
     withinTwofold: within(({ median }) => median),
     withinTwofoldOfTheMedianKernel: within(() => middle),
     medianAbsoluteErrorMs: medianOf(points.map((one) => Math.abs(Math.exp(one.median) - Math.exp(one.truth)))),
+    medianRelativeError: medianOf(points.map((one) => Math.abs(Math.exp(one.median - one.truth) - 1))),
     inInterval: points.filter((one) => one.low <= one.truth && one.truth <= one.high).length / points.length,
     kendallTau: kendallTauBOf(points.map(({ median }) => median), points.map(({ truth }) => truth)),
     kendallTauWithinProblem: { problems: taus.length, mean: averageOf(taus) },
+  };
+}
+
+/** Of CUDA-L1's kernels, as published for several GPUs. Where the reference's time is known, a speed-up is a runtime. */
+function speedups() {
+  const points = folds
+    .filter((fold) => fold.split === 'problem' && fold.speedup !== null)
+    .flatMap(({ speedup }) => speedup.rows.map((at, index) => ({ row: rows[at], log: speedup.logs[index] })));
+  if (points.length === 0) return null;
+  const middle = medianOf(points.map(({ row }) => Math.log(row.speedup)));
+  const within = (guess) =>
+    points.filter((one) => Math.abs(guess(one) - Math.log(one.row.speedup)) <= Math.LN2).length / points.length;
+  return {
+    rows: points.length,
+    kernels: new Set(points.map(({ row }) => row.candidate)).size,
+    withinTwofold: within(({ log }) => log[1]),
+    withinTwofoldOfTheMedianKernel: within(() => middle),
+    inInterval:
+      points.filter(({ row, log }) => log[0] <= Math.log(row.speedup) && Math.log(row.speedup) <= log[2]).length /
+      points.length,
+    kendallTau: kendallTauBOf(
+      points.map(({ log }) => log[1]),
+      points.map(({ row }) => row.speedup),
+    ),
   };
 }
 
@@ -242,7 +274,7 @@ function print({ rows: counted, tables }) {
     `${name.padEnd(34)}${String(one.rows).padStart(5)}${String(one.positives).padStart(5)}${number(one.accuracy)}${range(one.accuracyInterval)}${number(one.f1)}${range(one.f1Interval)}${number(one.balancedAccuracy)}${number(one.precision)}${number(one.recall)}${number(one.auc)}${number(one.brier)}`;
   console.log(`${''.padEnd(34)}${' rows  pos'}${'    acc'}${'95%'.padStart(13)}${'     F1'}${'95%'.padStart(13)}  balan  preci recall    AUC  Brier`);
   for (const [name, one] of Object.entries(tables)) {
-    if (name.endsWith('runtime')) console.log(`${name}: ${JSON.stringify(one)}`);
+    if (/runtime$|speed-up$/.test(name)) console.log(`${name}: ${JSON.stringify(one)}`);
     else {
       console.log(line(name.slice(0, 34), one));
       for (const [who, those] of Object.entries(one.baselines ?? {})) console.log(line(`    ${who}`, those));
@@ -272,15 +304,14 @@ async function corporaRows(folder) {
       const label = judged
         ? { compiled: published.kind === 'cuda-fault' ? null : published.compiled, correct: published.correct }
         : { compiled: published?.compiled ?? built, correct: null };
-      rows.push({
+      const row = {
         candidate: candidate.hash,
         corpus,
         generator: candidate.origin.generator,
         level: problem.level,
         kind: published?.kind ?? null,
         built,
-        speedup: published?.speedup ?? null,
-        speedups: corpus === 'cuda-l1' ? published?.raw.speedup ?? null : null,
+        speedup: null,
         split: judged ? 'test' : 'train',
         unit: problemUnit(problem.id),
         ...label,
@@ -293,8 +324,100 @@ async function corporaRows(folder) {
           device: published?.gpu ?? null,
           referenceRuntimeMs: null,
         },
-      });
+      };
+      rows.push(row);
+      if (corpus === 'cuda-l1') rows.push(...speedupRows(row, published?.raw?.speedup ?? {}));
     }
   }
   return rows;
+}
+
+/** One row for each GPU that CUDA-L1 gives a speed-up for; they teach nothing else, since that kernel has its row. */
+function speedupRows(row, published) {
+  return Object.entries(published)
+    .filter(([, speedup]) => speedup > 0)
+    .map(([device, speedup]) => ({
+      ...row,
+      compiled: null,
+      built: null,
+      speedup,
+      text: { ...row.text, device },
+    }));
+}
+
+/** Trains on everything, calibrates on held-out scores, and writes the folder that ships. */
+async function ship({ tables, rows: counted, command }, folder) {
+  const learned = rows.map((row) => ({ ...row, split: 'train' }));
+  const id = sha256(...learned.map(({ candidate, compiled, correct, runtimeMs, speedup }) =>
+    JSON.stringify([candidate, compiled, correct, runtimeMs, speedup]),
+  )).slice(0, 16);
+  const known = learned.filter((row) => row.compiled !== null || row.correct !== null);
+  await inDraft(folder, async (draft) => {
+    const { model, bytes, heldOut } = await fitEmbedded(learned, learned.length, id, draft, {
+      python: config.python,
+      environment: { ...childEnvironment(config), OMP_NUM_THREADS: '1' },
+      seed: Number(options.seed),
+      onProgress: ({ stage, done, total }) => console.log(`${stage} ${done}/${total}`),
+    });
+    const none = new Scored();
+    const calibration = makeCalibration(model.id, {
+      compiled: calibrateHead(none, heldOut.compiled),
+      correct: heldOut.correct === null ? null : calibrateHead(none, heldOut.correct),
+    });
+    await writeCard(draft, calibration, {
+      format: 'kval-model-card',
+      engine: 'embedded',
+      model: model.id,
+      calibration: calibration.id,
+      kval: JSON.parse(readFileSync(join(config.root, 'package.json'), 'utf8')).version,
+      command: 'node bench/embedded.mjs --ship models/embedded',
+      dataset: {
+        id,
+        split: 'problem',
+        seed: Number(options.seed),
+        labels: 'any',
+        rows: { train: known.length, validation: 0, test: 0 },
+        sources: sourcesOf(known),
+      },
+      heads: cardHeads(model, calibration),
+      bytes,
+      metrics: ['problem', 'generator'].map((split) => ({
+        split: `cross-validation, ${split}-disjoint`,
+        compiled: cardMetrics(tables[`${split}-disjoint compiled`]),
+        correct: cardMetrics(tables[`${split}-disjoint correct`]),
+        runtime: cardRuntime(tables[`${split}-disjoint runtime`]),
+      })),
+    });
+    appendFileSync(join(draft, 'README.md'), `\n${readFileSync(join(config.modelsFolder, 'embedded-notes.md'), 'utf8')}`);
+  });
+  console.log(JSON.stringify({ counted, command }));
+}
+
+function sourcesOf(known) {
+  const counts = new Map();
+  for (const { built, kind, corpus, generator } of known) {
+    const own = built !== null && kind === null;
+    const set = corpus === 'cuda-l1' ? 'cuda-l1' : 'kernelbench';
+    const key = JSON.stringify([own ? 'harness' : 'published', own ? 'built' : 'published', set, generator]);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return [...counts].sort().map(([key, count]) => {
+    const [labels, fidelity, set, generator] = JSON.parse(key);
+    return { labels, fidelity, set, generator, rows: count };
+  });
+}
+
+function cardMetrics({ rows: count, positives, baselines, ...figures }) {
+  const { accuracy, precision, recall, f1, balancedAccuracy, auc, brier } = figures;
+  return {
+    ...{ rows: count, positives, accuracy, precision, recall, f1, balancedAccuracy, auc, brier },
+    majorityAccuracy: baselines.majority.accuracy,
+    priorAccuracy: baselines.prior.accuracy,
+  };
+}
+
+function cardRuntime(measured) {
+  if (measured === null) return null;
+  const { rows: count, medianAbsoluteErrorMs, medianRelativeError, withinTwofold, inInterval } = measured;
+  return { rows: count, medianAbsoluteErrorMs, medianRelativeError, withinTwofold, inInterval };
 }

@@ -47,12 +47,14 @@ def main() -> None:
             trained = train_heads(
                 dataclasses.replace(matrix, train=learned), seed=options.seed, step=lambda stage: None
             )
+            compared = np.flatnonzero(~learned & ~np.isnan(matrix.log_speedup))
             line = {
                 "split": split,
                 "fold": fold,
                 "test": test.tolist(),
                 "learned": np.flatnonzero(learned).tolist(),
                 "heads": _heads(trained, test),
+                "speedup": _speedup(trained, compared),
                 "tfidf": _baseline(matrix, rows, learned & judged, test),
             }
             file.write(json.dumps(line) + "\n")
@@ -85,6 +87,12 @@ def _heads(trained: Trained, test: NDArray[np.int64]) -> dict[str, Any]:
         "correct": said(trained.correct),
         "logRuntimeMs": None if trained.runtime is None else trained.runtime.predict(values).tolist(),
     }
+
+
+def _speedup(trained: Trained, rows: NDArray[np.int64]) -> dict[str, Any] | None:
+    if trained.speedup is None or len(rows) == 0:
+        return None
+    return {"rows": rows.tolist(), "logs": trained.speedup.predict(trained.columns.values[rows]).tolist()}
 
 
 def _baseline(matrix: Matrix, rows: list[dict[str, Any]], learned: Mask, test: NDArray[np.int64]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 import type { BuildsText } from './builds-text.js';
 import type { SetFeature } from './cuda-features.js';
 import { type Construction, drawsNumbers, type ModuleText } from './module-text.js';
+import { outputRank } from './output-rank.js';
 
 /** How far the candidate does what the problem does: weights, operators, shapes, and the call into its extension. */
 export function describeAgreement(problem: ModuleText, own: ModuleText, builds: BuildsText, set: SetFeature): void {
@@ -57,7 +58,7 @@ const longestCompared = 60;
 
 /** Length of the longest common subsequence. */
 function commonLength<T>(first: readonly T[], second: readonly T[], same: (a: T, b: T) => boolean): number {
-  let row = new Array<number>(Math.min(second.length, longestCompared) + 1).fill(0);
+  let row = Array.from({ length: Math.min(second.length, longestCompared) + 1 }, () => 0);
   for (const a of first.slice(0, longestCompared)) {
     const next = [0];
     second.slice(0, longestCompared).forEach((b, index) => {
@@ -130,6 +131,19 @@ function describeOperators(problem: ModuleText, own: ModuleText, builds: BuildsT
   set('shape.ownRank', made.rank);
   set('shape.rank', rank);
   set('shape.rankDiffers', rank > 0 && made.rank > 0 && made.rank !== rank);
+  const functions = new Set(
+    [...cuda.functions, ...builds.cpp.functions].filter((one) => !one.global).map(({ name }) => name),
+  );
+  const answer = outputRank(problem, problem.inputRank, () => undefined);
+  const ownAnswer = outputRank(own, problem.inputRank, ({ name }) =>
+    functions.has(name) ? (explicit > 0 && like === 0 ? made.rank : null) : undefined,
+  );
+  set('shape.answerRank', answer ?? -1);
+  set('shape.answerRankDiffers', answer !== null && ownAnswer !== null && answer !== ownAnswer);
+  set(
+    'shape.likeThoughReduced',
+    (asked.get('reduction') ?? 0) > (kept.get('reduction') ?? 0) && explicit === 0 && like > 0,
+  );
   set('shape.onCpu', made.withoutOptions);
   set('shape.keepdim', problem.body.filter((token) => token === 'keepdim').length);
   set('shape.scalarOutput', made.scalar);

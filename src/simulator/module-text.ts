@@ -6,8 +6,8 @@ export interface ModuleText {
   readonly constructions: readonly Construction[];
   /** Operators computed outside `__init__`: functions of torch, methods of tensors, modules that are called. */
   readonly operators: readonly string[];
-  /** Calls `owner.name(...)` outside `__init__`, with each argument's tokens joined. */
-  readonly calls: readonly { readonly name: string; readonly arguments: readonly string[] }[];
+  /** Calls `owner.name(...)` outside `__init__`, in the order in which they are done, each argument's tokens joined. */
+  readonly calls: readonly ModuleCall[];
   /** Parameters of constructors that are tuples by annotation or default. */
   readonly tuples: ReadonlySet<string>;
   /** Attributes that are None, at least sometimes: assigned, registered so, or the bias of a module made without one. */
@@ -16,8 +16,18 @@ export interface ModuleText {
   readonly sizes: ReadonlyMap<string, number>;
   /** Elements of all tensors that `get_inputs` makes; 0 where the text does not tell. */
   readonly inputElements: number;
+  /** Dimensions of the tensors that `get_inputs` makes, or null. */
+  readonly inputRank: number | null;
   /** Tokens outside `__init__`, of classes only. */
   readonly body: readonly string[];
+}
+
+export interface ModuleCall {
+  /** What stands before the dot: `torch`, `x`, `self.bias`, or a bracket. */
+  readonly owner: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly arguments: readonly string[];
 }
 
 export interface Construction {
@@ -29,7 +39,7 @@ export interface Construction {
 
 export function readModules(python: PythonText): ModuleText {
   const operators: string[] = [];
-  const calls: { name: string; arguments: string[] }[] = [];
+  const calls: (ModuleCall & { readonly end: number })[] = [];
   const tuples = new Set<string>();
   const nones = new Set<string>();
   const body: string[] = [];
@@ -39,9 +49,13 @@ export function readModules(python: PythonText): ModuleText {
   const constructions = constructionsOf(tokens, parts);
   const attributes = new Map(constructions.map(({ attribute, kind }) => [attribute, kind]));
   let inputElements = 0;
+  let inputRank: number | null = null;
   for (const part of parts) {
     const inside = tokens.slice(part.from, part.to);
-    if (part.name === 'get_inputs') inputElements = elementsOf(inside, sizes);
+    if (part.name === 'get_inputs') {
+      inputElements = elementsOf(inside, sizes);
+      inputRank = rankOf(inside);
+    }
     if (part.name === '__init__') readTuples(inside, tuples);
     if (part.owner !== '') readNones(inside, nones);
     if (part.name.startsWith('get_') || part.name === '__init__' || part.owner === '') continue;
@@ -51,14 +65,19 @@ export function readModules(python: PythonText): ModuleText {
       body.push(token.text);
       if (token.kind === 'operator' && token.text === '@') operators.push('matmul');
       if (token.kind !== 'name' || inside[index + 1]?.text !== '(' || inside[index - 1]?.text !== '.') continue;
-      operators.push(attributes.get(token.text) ?? token.text);
-      calls.push({ name: token.text, arguments: argumentsAt(inside, index + 1) });
+      const kind = attributes.get(token.text) ?? token.text;
+      operators.push(kind);
+      const before = inside[index - 2]?.text ?? '';
+      const owner = inside[index - 4]?.text === 'self' ? `self.${before}` : before;
+      const { given, end } = readCall(inside, index + 1);
+      calls.push({ owner, name: token.text, kind, arguments: given, end: part.from + end });
     }
   }
   for (const { attribute, arguments: given } of constructions) {
     if (/(?:^|,)bias=(?:False|bias)/.test(given)) nones.add(`${attribute}.bias`);
   }
-  return { constructions, operators, calls, tuples, nones, sizes, inputElements, body };
+  calls.sort((a, b) => a.end - b.end);
+  return { constructions, operators, calls, tuples, nones, sizes, inputElements, inputRank, body };
 }
 
 interface FunctionPart {
@@ -109,9 +128,11 @@ function constructionsOf(tokens: readonly PythonToken[], parts: readonly Functio
     readConstructions(tokens.slice(entry.part.from, entry.part.to), entry.part.base, reached, entry.items);
   }
   const found: Construction[] = [];
+  let visits = 0;
   const expand = (name: string, depth: number): void => {
     for (const item of (byName.get(`${name}.__init__`) ?? byName.get(name))?.items ?? []) {
-      if (found.length >= mostConstructions) return;
+      visits += 1;
+      if (found.length >= mostConstructions || visits > mostVisits) return;
       if (constructed(item.kind)) found.push(item);
       else if (depth < 8) expand(item.kind, depth + 1);
     }
@@ -125,6 +146,7 @@ function constructionsOf(tokens: readonly PythonToken[], parts: readonly Functio
 }
 
 const mostConstructions = 300;
+const mostVisits = 3000;
 
 function constructed(kind: string): boolean {
   return constructors.test(kind) || draws.test(kind);
@@ -183,7 +205,8 @@ function readNones(tokens: readonly PythonToken[], into: Set<string>): void {
     else if (before?.text === ',' && earlier?.kind === 'string') into.add(earlier.text);
     else if (before?.text === 'else') {
       let at = index - 2;
-      while (at > 0 && tokens[at]?.kind !== 'newline' && tokens[at]?.text !== '=') at -= 1;
+      const first = Math.max(0, at - longestCall);
+      while (at > first && tokens[at]?.kind !== 'newline' && tokens[at]?.text !== '=') at -= 1;
       if (tokens[at]?.text === '=') into.add(tokens[at - 1]?.text ?? '');
     }
   }
@@ -191,18 +214,26 @@ function readNones(tokens: readonly PythonToken[], into: Set<string>): void {
 
 /** The arguments in the brackets that open at `at`, each as its tokens joined; a keyword's name is kept. */
 function argumentsAt(tokens: readonly PythonToken[], at: number): string[] {
+  return readCall(tokens, at).given;
+}
+
+function readCall(tokens: readonly PythonToken[], at: number): { given: string[]; end: number } {
   const list: string[] = [];
   let current = '';
   let depth = 0;
-  const end = Math.min(tokens.length, at + longestCall);
-  for (let index = at; index < end; index += 1) {
+  const last = Math.min(tokens.length, at + longestCall);
+  let end = last;
+  for (let index = at; index < last; index += 1) {
     const token = tokens[index];
     if (token === undefined || token.kind === 'newline') continue;
     const text = token.kind === 'string' ? "''" : token.text;
     if (token.kind === 'operator' && '([{'.includes(text)) depth += 1;
     else if (token.kind === 'operator' && ')]}'.includes(text)) {
       depth -= 1;
-      if (depth === 0) break;
+      if (depth === 0) {
+        end = index;
+        break;
+      }
     }
     if (depth === 1 && text === ',') {
       list.push(current);
@@ -210,7 +241,7 @@ function argumentsAt(tokens: readonly PythonToken[], at: number): string[] {
     } else if (index > at) current += text;
   }
   if (current !== '') list.push(current);
-  return list;
+  return { given: list, end };
 }
 
 const longestCall = 400;
@@ -245,6 +276,18 @@ function productAt(tokens: readonly PythonToken[], from: number, sizes: Readonly
   }
   const after = tokens[at];
   return after === undefined || after.kind === 'newline' || ',)]'.includes(after.text) ? value : null;
+}
+
+/** Null where the text does not tell, or where tensors of several ranks are made. */
+function rankOf(tokens: readonly PythonToken[]): number | null {
+  const ranks = new Set<number | null>();
+  tokens.forEach(({ text }, index) => {
+    if (!/^randn?$/.test(text) || tokens[index + 1]?.text !== '(') return;
+    const given = argumentsAt(tokens, index + 1).filter((argument) => !/^\w+=/.test(argument));
+    ranks.add(given.length === 0 || given.some((argument) => /^[*([]/.test(argument)) ? null : given.length);
+  });
+  const [rank = null] = ranks;
+  return ranks.size === 1 ? rank : null;
 }
 
 function elementsOf(tokens: readonly PythonToken[], sizes: ReadonlyMap<string, number>): number {

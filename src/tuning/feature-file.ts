@@ -64,15 +64,6 @@ function speedupOf({ runtimeMs, referenceRuntimeMs }: DatasetRow['label']): numb
   return runtimeMs === null || referenceRuntimeMs === null ? null : referenceRuntimeMs / runtimeMs;
 }
 
-/** Writes the features of the training split of a data set; returns the labels in the order of the rows. */
-export async function writeFeatureFile(
-  dataset: Dataset,
-  path: string,
-  options: { signal?: AbortSignal; onRow?: (done: number) => void } = {},
-): Promise<{ compiled: readonly (boolean | null)[]; correct: readonly (boolean | null)[] }> {
-  return writeFeatures(featureRows(dataset, 'train', options.signal), dataset.manifest.id, path, options.onRow);
-}
-
 /**
  * Computes features and writes them for `kval_models`: one JSON line (names, labels), then the parsed features as
  * float32, row by row, then the hashed counts as a sparse matrix (row starts, columns, counts).

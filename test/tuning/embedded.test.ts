@@ -12,7 +12,7 @@ import { makeProblem } from '../../src/problem.js';
 import { loadEmbeddedModel, openEmbeddedSimulator } from '../../src/simulator/embedded.js';
 import { featureNames } from '../../src/simulator/features.js';
 import { type TrainOptions, trainEmbedded } from '../../src/tuning/embedded.js';
-import { featureRows, writeFeatureFile } from '../../src/tuning/feature-file.js';
+import { featureRows, writeFeatures } from '../../src/tuning/feature-file.js';
 import { createSimulatedValidator, predictJobs } from '../../src/validator/simulated.js';
 import { kernelText, learnable } from '../dataset/examples.js';
 
@@ -77,7 +77,7 @@ describe('trainEmbedded', () => {
     const set = await readDataset(join(home, 'set'));
     const matrix = join(home, 'again', 'features.bin');
     await mkdir(join(home, 'again'), { recursive: true });
-    await writeFeatureFile(set, matrix);
+    await writeFeatures(featureRows(set, 'train'), set.manifest.id, matrix);
     const python = await execa(
       config.python,
       [resolve('test/python/score_model.py'), matrix, join(home, 'model', 'model.json')],
