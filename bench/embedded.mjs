@@ -98,7 +98,8 @@ function predict(fold) {
   return fold.test.map((at, index) => {
     const row = rows[at];
     const pCompiled = calibrated(heads.compiled, compiled.scores[index]);
-    const pCorrect = pCompiled * calibrated(heads.correct, correct.scores[index]);
+    const pGivenBuilt = calibrated(heads.correct, correct.scores[index]);
+    const pCorrect = pCompiled * pGivenBuilt;
     const others = (name) => ({
       majority: shareOf(learned, name),
       prior: shareOf(alike(learned, row), name),
@@ -118,7 +119,7 @@ function predict(fold) {
         fold: fold.fold,
       },
       compiled: { model: pCompiled, ...others('compiled') },
-      correct: { model: pCorrect, ...others('correct') },
+      correct: { model: pCorrect, built: row.compiled === false ? 0 : pGivenBuilt, ...others('correct') },
       logRuntimeMs: logRuntimeMs?.[index] ?? null,
     };
   });
@@ -156,12 +157,35 @@ function report(all) {
         ),
       };
     }
+    const answered = those.filter((one) => one.row.correct !== null);
+    tables[`${split}-disjoint correct, build at hand`] = measure(answered, 'correct', 'built');
     const asPublished = those.map((one) => ({ ...one, row: { ...one.row, compiled: one.row.compiled ?? false } }));
     tables[`${split}-disjoint compiled, CUDA faults counted as not compiled`] = measure(asPublished, 'compiled', 'model');
     tables[`${split}-disjoint runtime`] = runtimes(those);
   }
   tables['problem-disjoint speed-up'] = speedups();
-  return { tables };
+  return { tables, buildFirst: buildFirst() };
+}
+
+/** How often kval's own build says what was published, on the judged kernels that were built here. */
+function buildFirst() {
+  const judged = rows.filter((row) => row.split === 'test' && row.compiled !== null && row.speedup === null);
+  const agreed = (published) => {
+    const both = judged.filter((row) => row.compiled === published && row.built !== null);
+    return { kernels: both.length, agreed: both.filter((row) => row.built === published).length };
+  };
+  const [compiled, failed] = [agreed(true), agreed(false)];
+  const among = (published) => judged.filter((row) => row.compiled === published).length / judged.length;
+  return {
+    published: judged.length,
+    compiled,
+    failed,
+    // Failures were built first, so each class counts by its share of all judged kernels.
+    agreement: (among(true) * compiled.agreed) / compiled.kernels + (among(false) * failed.agreed) / failed.kernels,
+    disagreements: judged
+      .filter((row) => row.built !== null && row.built !== row.compiled)
+      .map(({ candidate, generator, unit, built }) => ({ candidate, generator, problem: unit, built })),
+  };
 }
 
 function measure(those, head, who) {
@@ -266,7 +290,7 @@ function linesOf(path) {
   return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
 }
 
-function print({ rows: counted, tables }) {
+function print({ rows: counted, tables, buildFirst: built }) {
   console.log(JSON.stringify(counted));
   const number = (value) => (value === null || value === undefined ? '-' : value.toFixed(3)).padStart(7);
   const range = (interval) => (interval === null ? '' : `${interval.low.toFixed(3)}-${interval.high.toFixed(3)}`).padStart(13);
@@ -281,6 +305,7 @@ function print({ rows: counted, tables }) {
       for (const [who, those] of Object.entries(one.byGenerator ?? {})) console.log(line(`  ${who}`, those));
     }
   }
+  console.log(`build-first, kval's own build against what was published: ${JSON.stringify(built)}`);
 }
 
 /** What a label means here is said in models/embedded/README.md; `split: 'test'` marks rows that are judged. */

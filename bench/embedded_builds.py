@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import random
 import sys
 import time
 from collections.abc import Iterator
@@ -51,12 +52,13 @@ def main() -> None:
 
 
 def _waiting() -> Iterator[tuple[str, str, dict[str, Any], str | None]]:
-    """Kernels that are not built yet: unlabelled ones first, since published labels say something of the others."""
+    """Kernels that are not built yet: first the few that are said not to compile; the rest shuffled."""
     corpora = corpora_folder()
     done = {one["candidate"] for one in read_rows(MEASURED)}
     problems = read_problems(corpora)
     rows = list(read_cuda_candidates(corpora))
-    rows.sort(key=lambda one: "compiled" in (one[1].get("published") or {}))
+    random.Random(1).shuffle(rows)
+    rows.sort(key=lambda one: (one[1].get("published") or {}).get("compiled") is not False)
     for name, row in rows:
         candidate = candidate_hash(row["code"])
         if candidate not in done:

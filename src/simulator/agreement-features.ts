@@ -144,6 +144,7 @@ function describeOperators(problem: ModuleText, own: ModuleText, builds: BuildsT
     'shape.likeThoughReduced',
     (asked.get('reduction') ?? 0) > (kept.get('reduction') ?? 0) && explicit === 0 && like > 0,
   );
+  set('shape.guessedPadding', Math.max(0, own.halves - problem.halves));
   set('shape.onCpu', made.withoutOptions);
   set('shape.keepdim', problem.body.filter((token) => token === 'keepdim').length);
   set('shape.scalarOutput', made.scalar);

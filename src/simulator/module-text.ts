@@ -18,6 +18,8 @@ export interface ModuleText {
   readonly inputElements: number;
   /** Dimensions of the tensors that `get_inputs` makes, or null. */
   readonly inputRank: number | null;
+  /** How often something is divided by two in whole numbers: how paddings are guessed. */
+  readonly halves: number;
   /** Tokens outside `__init__`, of classes only. */
   readonly body: readonly string[];
 }
@@ -42,6 +44,7 @@ export function readModules(python: PythonText): ModuleText {
   const calls: (ModuleCall & { readonly end: number })[] = [];
   const tuples = new Set<string>();
   const nones = new Set<string>();
+  const off = new Set<string>();
   const body: string[] = [];
   const { tokens } = python;
   const sizes = readSizes(tokens);
@@ -56,8 +59,8 @@ export function readModules(python: PythonText): ModuleText {
       inputElements = elementsOf(inside, sizes);
       inputRank = rankOf(inside);
     }
-    if (part.name === '__init__') readTuples(inside, tuples);
-    if (part.owner !== '') readNones(inside, nones);
+    if (part.name === '__init__') readDefaults(inside, tuples, off);
+    if (part.owner !== '' && part.name !== 'forward') readNones(inside, nones);
     if (part.name.startsWith('get_') || part.name === '__init__' || part.owner === '') continue;
     for (let index = 0; index < inside.length; index += 1) {
       const token = inside[index];
@@ -74,10 +77,28 @@ export function readModules(python: PythonText): ModuleText {
     }
   }
   for (const { attribute, arguments: given } of constructions) {
-    if (/(?:^|,)bias=(?:False|bias)/.test(given)) nones.add(`${attribute}.bias`);
+    if (/(?:^|,)bias=False/.test(given) || (/(?:^|,)bias=bias/.test(given) && off.has('bias'))) {
+      nones.add(`${attribute}.bias`);
+    }
   }
   calls.sort((a, b) => a.end - b.end);
-  return { constructions, operators, calls, tuples, nones, sizes, inputElements, inputRank, body };
+  return {
+    constructions,
+    operators,
+    calls,
+    tuples,
+    nones,
+    sizes,
+    inputElements,
+    inputRank,
+    halves: halvesOf(tokens),
+    body,
+  };
+}
+
+function halvesOf(tokens: readonly PythonToken[]): number {
+  const two = (index: number): boolean => tokens[index + 1]?.text === '/' && tokens[index + 2]?.text === '2';
+  return tokens.filter(({ text }, index) => text === '/' && two(index)).length;
 }
 
 interface FunctionPart {
@@ -180,19 +201,21 @@ function readConstructions(
       attribute = tokens[index + 2]?.text ?? '';
     }
     if (tokens[index + 1]?.text !== '(' || tokens[index - 1]?.text === 'def') continue;
-    const derived = token.text === '__init__' && constructed(base);
+    const derived = token.text === '__init__' && (constructed(base) || reached(base));
     if (!derived && !constructed(token.text) && !reached(token.text)) continue;
     const kind = derived ? base : token.text;
     into.push({ kind, arguments: argumentsAt(tokens, index + 1).join(','), attribute });
   }
 }
 
-/** `name=(`, `name: tuple` and `name: Tuple[...]` in a constructor's head. */
-function readTuples(tokens: readonly PythonToken[], into: Set<string>): void {
-  for (let index = 0; index < tokens.length && tokens[index]?.kind !== 'newline'; index += 1) {
-    const [name, sign, value] = [tokens[index], tokens[index + 1]?.text, tokens[index + 2]?.text ?? ''];
-    if (name?.kind !== 'name') continue;
-    if ((sign === ':' && /^tuple$/i.test(value)) || (sign === '=' && value === '(')) into.add(name.text);
+/** In a constructor's head: `name=(`, `name: tuple`, `name: Tuple[...]` are tuples; `name=False` and `name=None` are off. */
+function readDefaults(tokens: readonly PythonToken[], tuples: Set<string>, off: Set<string>): void {
+  let name = '';
+  for (let index = 1; index < tokens.length && tokens[index]?.kind !== 'newline'; index += 1) {
+    const [sign, token] = [tokens[index - 1]?.text ?? '', tokens[index]];
+    if ((sign === ',' || sign === '(') && token?.kind === 'name') name = token.text;
+    if ((sign === ':' && /^tuple$/i.test(token?.text ?? '')) || (sign === '=' && token?.text === '(')) tuples.add(name);
+    if (sign === '=' && /^(?:False|None)$/.test(token?.text ?? '')) off.add(name);
   }
 }
 
@@ -202,8 +225,9 @@ function readNones(tokens: readonly PythonToken[], into: Set<string>): void {
     if (tokens[index]?.text !== 'None') continue;
     const [before, earlier] = [tokens[index - 1], tokens[index - 2]];
     if (before?.text === '=' && earlier?.kind === 'name') into.add(earlier.text);
-    else if (before?.text === ',' && earlier?.kind === 'string') into.add(earlier.text);
-    else if (before?.text === 'else') {
+    else if (before?.text === ',' && earlier?.kind === 'string' && tokens[index - 4]?.text === 'register_parameter') {
+      into.add(earlier.text);
+    } else if (before?.text === 'else') {
       let at = index - 2;
       const first = Math.max(0, at - longestCall);
       while (at > first && tokens[at]?.kind !== 'newline' && tokens[at]?.text !== '=') at -= 1;
