@@ -56,23 +56,27 @@ if (config.corporaFolder === null) {
 
 const rows = await corporaRows(config.corporaFolder);
 const place = (name) => join(home, name);
-if (!options['report-only'] && options.ship === undefined) await train();
-const folds = linesOf(place('scores.jsonl'));
-const predictions = folds.flatMap(predict);
-mkdirSync(dirname(resolve(options.predictions)), { recursive: true });
-writeFileSync(options.predictions, predictions.map((one) => `${JSON.stringify(one.public)}\n`).join(''));
-const figures = report(predictions);
-const results = {
-  command: ['node', 'bench/embedded.mjs', ...process.argv.slice(2)].join(' '),
-  versions: { node: process.version, features: featureVersion },
-  machine: { cpus: cpus().length, processor: cpus()[0]?.model ?? '' },
-  seed: Number(options.seed),
-  rows: countRows(),
-  ...figures,
-};
-writeFileSync(join(config.root, 'bench', 'results', 'embedded.json'), `${JSON.stringify(results, null, 2)}\n`);
-print(results);
-if (options.ship !== undefined) await ship(results, options.ship);
+const resultsFile = join(config.root, 'bench', 'results', 'embedded.json');
+if (options.ship === undefined) await benchmark();
+else await ship(JSON.parse(readFileSync(resultsFile, 'utf8')), options.ship);
+
+async function benchmark() {
+  if (!options['report-only']) await train();
+  const folds = linesOf(place('scores.jsonl'));
+  const predictions = folds.flatMap(predict);
+  mkdirSync(dirname(resolve(options.predictions)), { recursive: true });
+  writeFileSync(options.predictions, predictions.map((one) => `${JSON.stringify(one.public)}\n`).join(''));
+  const results = {
+    command: ['node', 'bench/embedded.mjs', ...process.argv.slice(2)].join(' '),
+    versions: { node: process.version, features: featureVersion },
+    machine: { cpus: cpus().length, processor: cpus()[0]?.model ?? '' },
+    seed: Number(options.seed),
+    rows: countRows(),
+    ...report(predictions, folds),
+  };
+  writeFileSync(resultsFile, `${JSON.stringify(results, null, 2)}\n`);
+  print(results);
+}
 
 async function train() {
   mkdirSync(home, { recursive: true });
@@ -141,7 +145,7 @@ function shareOf(among, name) {
   return known.length === 0 ? 0.5 : known.filter((one) => one[name]).length / known.length;
 }
 
-function report(all) {
+function report(all, folds) {
   const tables = {};
   for (const split of ['problem', 'generator']) {
     const those = all.filter((one) => one.public.split === split);
@@ -163,7 +167,7 @@ function report(all) {
     tables[`${split}-disjoint compiled, CUDA faults counted as not compiled`] = measure(asPublished, 'compiled', 'model');
     tables[`${split}-disjoint runtime`] = runtimes(those);
   }
-  tables['problem-disjoint speed-up'] = speedups();
+  tables['problem-disjoint speed-up'] = speedups(folds);
   return { tables, buildFirst: buildFirst() };
 }
 
@@ -245,7 +249,7 @@ function runtimes(those) {
 }
 
 /** Of CUDA-L1's kernels, as published for several GPUs. Where the reference's time is known, a speed-up is a runtime. */
-function speedups() {
+function speedups(folds) {
   const points = folds
     .filter((fold) => fold.split === 'problem' && fold.speedup !== null)
     .flatMap(({ speedup }) => speedup.rows.map((at, index) => ({ row: rows[at], log: speedup.logs[index] })));
@@ -371,7 +375,7 @@ function speedupRows(row, published) {
 }
 
 /** Trains on everything, calibrates on held-out scores, and writes the folder that ships. */
-async function ship({ tables, rows: counted, command }, folder) {
+async function ship({ tables }, folder) {
   const learned = rows.map((row) => ({ ...row, split: 'train' }));
   const id = sha256(...learned.map(({ candidate, compiled, correct, runtimeMs, speedup }) =>
     JSON.stringify([candidate, compiled, correct, runtimeMs, speedup]),
@@ -415,7 +419,6 @@ async function ship({ tables, rows: counted, command }, folder) {
     });
     appendFileSync(join(draft, 'README.md'), `\n${readFileSync(join(config.modelsFolder, 'embedded-notes.md'), 'utf8')}`);
   });
-  console.log(JSON.stringify({ counted, command }));
 }
 
 function sourcesOf(known) {
