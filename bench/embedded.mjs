@@ -338,8 +338,8 @@ async function corporaRows(folder) {
         corpus,
         generator: candidate.origin.generator,
         level: problem.level,
-        kind: published?.kind ?? null,
         built,
+        ownLabel: !judged && (published?.compiled ?? null) === null && built !== null,
         speedup: null,
         split: judged ? 'test' : 'train',
         unit: problemUnit(problem.id),
@@ -423,8 +423,7 @@ async function ship({ tables }, folder) {
 
 function sourcesOf(known) {
   const counts = new Map();
-  for (const { built, kind, corpus, generator } of known) {
-    const own = built !== null && kind === null;
+  for (const { ownLabel: own, corpus, generator } of known) {
     const set = corpus === 'cuda-l1' ? 'cuda-l1' : 'kernelbench';
     const key = JSON.stringify([own ? 'harness' : 'published', own ? 'built' : 'published', set, generator]);
     counts.set(key, (counts.get(key) ?? 0) + 1);

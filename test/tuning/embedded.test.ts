@@ -70,7 +70,9 @@ describe('trainEmbedded', () => {
     expect(text).toContain(`data set \`${card.dataset.id}\``);
     expect(text).toContain("all measured by kval's harness");
     expect(card.bytes).toBeLessThan(2_000_000);
-    expect(new Set(stages)).toEqual(new Set(['features', 'columns', 'compiled', 'correct', 'runtime', 'export']));
+    expect(new Set(stages)).toEqual(
+      new Set(['features', 'columns', 'compiled', 'correct', 'runtime', 'speedup', 'export']),
+    );
   });
 
   it('scores in this process what the trees score in Python', async () => {
@@ -113,7 +115,7 @@ describe('trainEmbedded', () => {
     expect(prediction.confidence).toBe(
       Math.max(prediction.probabilities.compiled, 1 - prediction.probabilities.compiled),
     );
-  });
+  }, 120_000);
 
   it('says what is missing, and leaves the old model', async () => {
     const few = join(home, 'few');
@@ -156,7 +158,7 @@ describe('openEmbeddedSimulator', () => {
     const [text, built] = [await simulator.predict(job), await simulator.predict(job, { built: true })];
     expect(built.probabilities.compiled).toBe(1);
     expect(built.probabilities.correct).toBeGreaterThan(text.probabilities.correct ?? 1);
-    expect(text.speedup).toBeNull();
+    expect(text.speedup).toBeGreaterThan(1);
   });
 
   it('answers in under 5 ms and loads in under a second', async () => {
