@@ -134,7 +134,7 @@ describe('trainEmbedded', () => {
     await expect(stopped).rejects.toMatchObject({ code: 'interrupted' });
     expect((await readdir(home)).filter((name) => name.includes('draft'))).toEqual([]);
     expect((await loadEmbeddedModel(join(home, 'model'))).id).toBe(card.model);
-  });
+  }, 120_000);
 });
 
 describe('openEmbeddedSimulator', () => {
