@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier
 
 Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
 
@@ -29,6 +32,38 @@ def export_forest(booster: lightgbm.Booster | None, base: float = 0.0) -> Json:
     if booster is not None:
         for tree in booster.dump_model()["tree_info"]:
             arrays.roots.append(_add(arrays, tree["tree_structure"]))
+    return _json(arrays, base)
+
+
+def export_random_forest(forest: ExtraTreesClassifier, columns: NDArray[np.int64]) -> Json:
+    """The leaves hold shares of the positive class over the number of trees, so that a walk's sum is the mean share.
+
+    `columns`: which column each of the forest's features is. They are never NaN.
+    """
+    arrays = _Arrays()
+    for estimator in forest.estimators_:
+        tree = estimator.tree_
+        shares = tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) / len(forest.estimators_)
+        place = {}
+        for node in range(tree.node_count):
+            if tree.children_left[node] == -1:
+                arrays.leaves.append(float(f"{shares[node]:.6g}"))
+                place[node] = -len(arrays.leaves)
+            else:
+                place[node] = len(arrays.feature)
+                arrays.feature.append(int(columns[tree.feature[node]]))
+                arrays.threshold.append(float(f"{tree.threshold[node]:.9g}"))
+                arrays.missing.append(MISSING_AS_ZERO)
+                arrays.left.append(int(tree.children_left[node]))
+                arrays.right.append(int(tree.children_right[node]))
+        for at in place.values():
+            if at >= 0:
+                arrays.left[at], arrays.right[at] = place[arrays.left[at]], place[arrays.right[at]]
+        arrays.roots.append(place[0])
+    return _json(arrays, 0.0)
+
+
+def _json(arrays: _Arrays, base: float) -> Json:
     return {
         "base": base,
         "roots": list(arrays.roots),

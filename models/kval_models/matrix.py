@@ -20,8 +20,16 @@ class MatrixError(Refused):
 
 
 @dataclass(frozen=True)
+class Findings:
+    """Features that are known to speak against a kernel, and the feature that counts them."""
+
+    names: tuple[str, ...]
+    total: str
+
+
+@dataclass(frozen=True)
 class Matrix:
-    """One row a kernel. `compiled` is 0 or 1; `correct` and `log_runtime` are NaN where nobody knows."""
+    """One row a kernel. Labels are 0 or 1, or logarithms; NaN where nobody knows. `findings` by head."""
 
     feature_version: str
     dataset: str
@@ -33,6 +41,8 @@ class Matrix:
     compiled: NDArray[np.float64]
     correct: NDArray[np.float64]
     log_runtime: NDArray[np.float64]
+    log_speedup: NDArray[np.float64]
+    findings: dict[str, Findings]
 
 
 def read_matrix(path: Path) -> Matrix:
@@ -64,6 +74,11 @@ def read_matrix(path: Path) -> Matrix:
             compiled=_numbers(header["compiled"]),
             correct=_numbers(header["correct"]),
             log_runtime=_numbers(header["logRuntimeMs"]),
+            log_speedup=_numbers(header["logSpeedup"]),
+            findings={
+                head: Findings(tuple(map(str, found["names"])), str(found["total"]))
+                for head, found in header["findings"].items()
+            },
         )
     except (KeyError, TypeError, ValueError) as error:
         raise MatrixError(f"{path} is damaged: {error}") from error

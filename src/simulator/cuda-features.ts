@@ -60,6 +60,9 @@ export function describeCuda(prefix: string, cuda: CudaText, set: SetFeature): v
   );
   set(`${prefix}.undeclared`, cuda.undeclared.length);
   set(`${prefix}.staticShared`, Math.log1p(cuda.staticSharedBytes));
+  set(`${prefix}.sharedWithoutBarrier`, text.includes('__shared__') && !text.some((token) => token.includes('sync')));
+  const axes = count('blockIdx', '.', 'y') + count('threadIdx', '.', 'y') + count('gridDim', '.', 'y');
+  set(`${prefix}.axisNotLaunched`, axes > 0 && !text.includes('dim3'));
   set(`${prefix}.sharedTooBig`, cuda.staticSharedBytes > 49152);
   set(`${prefix}.externShared`, count('extern', '__shared__'));
   set(`${prefix}.externSharedTemplate`, count('extern', '__shared__', 'scalar_t') + count('extern', '__shared__', 'T'));

@@ -18,12 +18,17 @@ import {
 } from './forest.js';
 import { confidenceOf, type Prediction, type PredictOptions, type Simulator } from './simulator.js';
 
-const headSchema = z.object({ trees: forestSchema, linear: linearSchema.nullable() });
+const headSchema = z.object({
+  trees: forestSchema,
+  random: forestSchema.nullable(),
+  linear: linearSchema.nullable(),
+});
+const quantilesSchema = z.object({ low: forestSchema, median: forestSchema, high: forestSchema }).nullable();
 
 /** `model.json` (or `model.json.gz`): trees as arrays, read by this process, written by `kval_models`. */
 export const embeddedModelSchema = z.object({
   format: z.literal('kval-embedded'),
-  formatVersion: z.literal(1),
+  formatVersion: z.literal(2),
   featureVersion: z.string(),
   dataset: z.string(),
   /** The hashed columns in use, in the order in which they follow the parsed features. */
@@ -37,7 +42,9 @@ export const embeddedModelSchema = z.object({
     compiled: headSchema,
     correct: headSchema.nullable(),
     /** Natural logarithm of milliseconds, at three quantiles. */
-    runtime: z.object({ low: forestSchema, median: forestSchema, high: forestSchema }).nullable(),
+    runtime: quantilesSchema,
+    /** Natural logarithm of the reference's time over the kernel's. */
+    speedup: quantilesSchema,
   }),
 });
 
@@ -46,8 +53,18 @@ export interface EmbeddedModel {
   readonly id: string;
   readonly dataset: string;
   readonly predictsRuntime: boolean;
-  score(job: JobText): { compiled: number; correct: number | null; logRuntimeMs: [number, number, number] | null };
+  score(job: JobText): Scores;
 }
+
+/** Log-odds; logarithms as low, median and high quantile, rising. */
+export interface Scores {
+  readonly compiled: number;
+  readonly correct: number | null;
+  readonly logRuntimeMs: Spread | null;
+  readonly logSpeedup: Spread | null;
+}
+
+type Spread = readonly [low: number, median: number, high: number];
 
 export interface EmbeddedOptions {
   readonly folder: string;
@@ -70,8 +87,13 @@ export async function openEmbeddedSimulator(options: EmbeddedOptions): Promise<S
     // The second head was trained on kernels that compiled, so the two probabilities multiply.
     const correct = head === null || scores.correct === null ? null : compiled * calibrated(head, scores.correct);
     const probabilities = { compiled, correct };
-    const runtimeMs = scores.logRuntimeMs === null ? null : spread(scores.logRuntimeMs);
-    const speedup = reference === null || runtimeMs === null ? null : reference / runtimeMs.median;
+    const runtimeMs = runtimeOf(scores, reference);
+    const speedup =
+      scores.logSpeedup !== null
+        ? Math.exp(scores.logSpeedup[1])
+        : reference === null || runtimeMs === null
+          ? null
+          : reference / runtimeMs.median;
     return { probabilities, runtimeMs, speedup, confidence: confidenceOf(probabilities) };
   };
   return {
@@ -95,10 +117,23 @@ export function textOf(job: Job, device: string | null, referenceRuntimeMs: numb
   };
 }
 
-/** Quantiles are learned apart and may cross; sorted they never do. */
-function spread(logs: readonly [number, number, number]): { low: number; median: number; high: number } {
-  const [low = 0, median = 0, high = 0] = logs.map(Math.exp).sort((a, b) => a - b);
-  return { low, median, high };
+/** The reference's own time, where somebody knows it, says more of a kernel's time than any text. */
+export function runtimeOf(
+  scores: Scores,
+  referenceMs: number | null,
+): { low: number; median: number; high: number } | null {
+  const { logRuntimeMs, logSpeedup } = scores;
+  if (referenceMs !== null && logSpeedup !== null) {
+    const [low, median, high] = logSpeedup;
+    return {
+      low: referenceMs / Math.exp(high),
+      median: referenceMs / Math.exp(median),
+      high: referenceMs / Math.exp(low),
+    };
+  }
+  if (logRuntimeMs === null) return null;
+  const [low, median, high] = logRuntimeMs;
+  return { low: Math.exp(low), median: Math.exp(median), high: Math.exp(high) };
 }
 
 export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> {
@@ -116,16 +151,24 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
     place[column] = featureNames.length + index;
   });
   const pack = (forest: z.infer<typeof forestSchema>): Forest => packForest(forest, width, folder);
-  const { compiled, correct, runtime } = model.heads;
+  const packHead = ({ trees, random, linear }: z.infer<typeof headSchema>): Head => ({
+    trees: pack(trees),
+    random: random === null ? null : pack(random),
+    linear,
+  });
+  const packQuantiles = (quantiles: z.infer<typeof quantilesSchema>): readonly Forest[] | null =>
+    quantiles === null ? null : [pack(quantiles.low), pack(quantiles.median), pack(quantiles.high)];
+  const { compiled, correct, runtime, speedup } = model.heads;
   const heads = {
-    compiled: { trees: pack(compiled.trees), linear: compiled.linear },
-    correct: correct === null ? null : { trees: pack(correct.trees), linear: correct.linear },
-    runtime: runtime === null ? null : ([pack(runtime.low), pack(runtime.median), pack(runtime.high)] as const),
+    compiled: packHead(compiled),
+    correct: correct === null ? null : packHead(correct),
+    runtime: packQuantiles(runtime),
+    speedup: packQuantiles(speedup),
   };
   return {
     id: sha256(text).slice(0, 16),
     dataset: model.dataset,
-    predictsRuntime: heads.runtime !== null,
+    predictsRuntime: heads.runtime !== null || heads.speedup !== null,
     score(job) {
       const values = new Float32Array(width);
       const parsed = extractFeatures(job, (column) => {
@@ -136,23 +179,37 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
       return {
         compiled: scoreHead(heads.compiled, values),
         correct: heads.correct === null ? null : scoreHead(heads.correct, values),
-        logRuntimeMs:
-          heads.runtime === null
-            ? null
-            : [
-                scoreForest(heads.runtime[0], values),
-                scoreForest(heads.runtime[1], values),
-                scoreForest(heads.runtime[2], values),
-              ],
+        logRuntimeMs: heads.runtime === null ? null : spread(heads.runtime, values),
+        logSpeedup: heads.speedup === null ? null : spread(heads.speedup, values),
       };
     },
   };
 }
 
-/** Trees and a linear model err differently; the mean of their log-odds errs less than either. */
-function scoreHead(head: { trees: Forest; linear: LinearPart | null }, values: Float32Array): number {
-  const trees = scoreForest(head.trees, values);
-  return head.linear === null ? trees : (trees + scoreLinear(head.linear, values)) / 2;
+interface Head {
+  readonly trees: Forest;
+  readonly random: Forest | null;
+  readonly linear: LinearPart | null;
+}
+
+/** Boosted trees, randomised trees and a linear model err differently; the mean of their log-odds errs less than any. */
+function scoreHead({ trees, random, linear }: Head, values: Float32Array): number {
+  const scores = [scoreForest(trees, values)];
+  if (random !== null) scores.push(logit(scoreForest(random, values)));
+  if (linear !== null) scores.push(scoreLinear(linear, values));
+  return scores.reduce((sum, score) => sum + score, 0) / scores.length;
+}
+
+/** Randomised trees give a share; one of all or nothing says less than infinity. */
+function logit(share: number): number {
+  const bounded = Math.min(0.999, Math.max(0.001, share));
+  return Math.log(bounded / (1 - bounded));
+}
+
+/** Quantiles are learned apart and may cross; sorted they never do. */
+function spread(quantiles: readonly Forest[], values: Float32Array): Spread {
+  const [low = 0, median = 0, high = 0] = quantiles.map((forest) => scoreForest(forest, values)).sort((a, b) => a - b);
+  return [low, median, high];
 }
 
 async function loadCalibration(folder: string, model: string): Promise<z.infer<typeof calibrationSchema>> {

@@ -2,7 +2,7 @@ import { sha256 } from '../problem.js';
 import { readBuilds } from './builds-text.js';
 import { addGrams, gramColumns } from './grams.js';
 import { type JobText, problemOperators } from './job-text.js';
-import { describe } from './parsed-features.js';
+import { breaking, describe, doubtful } from './parsed-features.js';
 import { readPython } from './python-text.js';
 
 export { gramColumns } from './grams.js';
@@ -19,6 +19,12 @@ export function extractFeatures(job: JobText, addGram: (column: number) => void)
   addGrams(builds, operators, addGram);
   return Float64Array.from(describe(job, builds, operators).values());
 }
+
+/** Which features are known to speak against a kernel, and which one counts them, by the head that they concern. */
+export const findings = {
+  compiled: { names: breaking, total: 'broken' },
+  correct: { names: doubtful, total: 'doubtful' },
+} as const;
 
 const probe: JobText = {
   problem:
@@ -60,7 +66,6 @@ const probed = probeFeatures();
 export const featureNames: readonly string[] = [...probed.named.keys()];
 
 /** Changes whenever the features of a fixed kernel change, so that a model never meets features it was not trained on. */
-export const featureVersion: string = sha256(JSON.stringify([gramColumns, [...probed.named], probed.grams])).slice(
-  0,
-  16,
-);
+export const featureVersion: string = sha256(
+  JSON.stringify([gramColumns, findings, [...probed.named], probed.grams]),
+).slice(0, 16);

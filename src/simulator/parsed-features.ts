@@ -1,7 +1,10 @@
+import { describeAgreement } from './agreement-features.js';
 import type { BuildsText } from './builds-text.js';
 import { describeCuda, describeNames, type SetFeature } from './cuda-features.js';
 import { hashText } from './grams.js';
 import type { JobText } from './job-text.js';
+import { readModules } from './module-text.js';
+import { readPython } from './python-text.js';
 
 /** Everything about a job that is counted by name, in a fixed order. */
 export function describe(
@@ -56,12 +59,23 @@ export function describe(
   for (const name of operators.keys()) kept += Number(names.has(name));
   set('both.operatorsKept', kept);
   set('both.shareKept', operators.size === 0 ? 0 : kept / operators.size);
+  describeAgreement(readModules(readPython(job.problem)), readModules(python), builds, set);
+  set(
+    'doubtful',
+    doubtful.reduce((sum, name) => sum + Math.min(1, features.get(name) ?? 0), 0),
+  );
   return features;
 }
 
 /** Findings that nearly always break a build, whoever wrote the kernel: counted together, so that what is learned of one helps all. */
-const breaking =
+export const breaking: readonly string[] =
   'py.brackets py.unterminated py.fence build.undeclared build.undefinedAnywhere build.declaredUndefined build.signatureDiffers build.bothDefine build.pybindAndFunctions build.nothingBound build.unknownKeywords needs.any cu.brackets cu.brokenLiterals cu.kernelReturnsValue cu.launchesUnknown cu.launchArguments cu.callArguments cu.sharedTooBig cpp.brackets cpp.deviceCode'.split(
+    ' ',
+  );
+
+/** Findings after which a kernel that builds is nearly always wrong. */
+export const doubtful: readonly string[] =
+  'weights.differ call.wrongCount call.tupleForInt call.noneForTensor mode.batchNormFrozen shape.channelsOfTransposed'.split(
     ' ',
   );
 

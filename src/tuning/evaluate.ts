@@ -3,7 +3,7 @@ import type { Dataset } from '../dataset/read.js';
 import type { SplitName } from '../dataset/split.js';
 import type { HeadMetrics, Metrics, RuntimeMetrics } from '../model-card.js';
 import { type Calibration, calibrated } from '../simulator/calibration.js';
-import type { EmbeddedModel } from '../simulator/embedded.js';
+import { type EmbeddedModel, runtimeOf } from '../simulator/embedded.js';
 import { type FeatureRow, featureRows } from './feature-file.js';
 
 /** Log-odds, not calibrated; `correct` is given that the kernel compiles. */
@@ -38,9 +38,9 @@ export async function evaluate(
       const probability = builds * calibrated(calibration.heads.correct, scores.correct);
       correct.push({ truth: right, probability, prior: prior.correct ?? 0.5 });
     }
-    if (row.label.runtimeMs !== null && scores.logRuntimeMs !== null) {
-      const [low = 0, predicted = 0, high = 0] = scores.logRuntimeMs.map(Math.exp).sort((a, b) => a - b);
-      runtimes.push({ truth: row.label.runtimeMs, predicted, low, high });
+    const runtime = row.label.runtimeMs === null ? null : runtimeOf(scores, row.label.referenceRuntimeMs);
+    if (row.label.runtimeMs !== null && runtime !== null) {
+      runtimes.push({ truth: row.label.runtimeMs, predicted: runtime.median, low: runtime.low, high: runtime.high });
     }
   }
   return {

@@ -2,16 +2,29 @@ import { open } from 'node:fs/promises';
 import type { Dataset } from '../dataset/read.js';
 import { callOf, type DatasetRow } from '../dataset/row.js';
 import { problemUnit, type SplitName } from '../dataset/split.js';
-import { extractFeatures, featureNames, featureVersion, gramColumns, type JobText } from '../simulator/features.js';
+import {
+  extractFeatures,
+  featureNames,
+  featureVersion,
+  findings,
+  gramColumns,
+  type JobText,
+} from '../simulator/features.js';
 
-/** What is known of the kernel in one row of the feature file; `split` says which rows may be learned from. */
-export interface FeatureRow {
+/** What is known of a kernel; `split` says which rows may be learned from, `unit` which rows must not be parted. */
+export interface LabelledText {
   readonly split: SplitName;
   readonly unit: string;
-  readonly compiled: boolean;
+  readonly compiled: boolean | null;
   readonly correct: boolean | null;
   readonly runtimeMs: number | null;
+  /** Time of the reference over that of the kernel, on one device. */
+  readonly speedup: number | null;
   readonly text: JobText;
+}
+
+export interface FeatureRow extends LabelledText {
+  readonly compiled: boolean;
   readonly row: DatasetRow;
 }
 
@@ -40,30 +53,38 @@ export async function* featureRows(
       compiled: row.label.compiled,
       correct: row.label.correct,
       runtimeMs: row.label.runtimeMs,
+      speedup: speedupOf(row.label),
       text: textOfRow(row),
       row,
     };
   }
 }
 
+function speedupOf({ runtimeMs, referenceRuntimeMs }: DatasetRow['label']): number | null {
+  return runtimeMs === null || referenceRuntimeMs === null ? null : referenceRuntimeMs / runtimeMs;
+}
+
 /**
- * Computes the features of the training split, and writes them for `kval_models`: one JSON line (names, labels), then
- * the parsed features as float32, row by row, then the hashed counts as a sparse matrix (row starts, columns, counts).
+ * Computes features and writes them for `kval_models`: one JSON line (names, labels), then the parsed features as
+ * float32, row by row, then the hashed counts as a sparse matrix (row starts, columns, counts).
  */
-export async function writeFeatureFile(
-  dataset: Dataset,
+export async function writeFeatures(
+  rows: AsyncIterable<LabelledText> | Iterable<LabelledText>,
+  dataset: string,
   path: string,
-  options: { signal?: AbortSignal; onRow?: (done: number) => void } = {},
-): Promise<{ compiled: readonly boolean[]; correct: readonly (boolean | null)[] }> {
-  const labels = { split: [] as string[], group: [] as number[], compiled: [] as number[] };
+  onRow?: (done: number) => void,
+): Promise<{ compiled: readonly (boolean | null)[]; correct: readonly (boolean | null)[] }> {
+  const labels = { split: [] as string[], group: [] as number[] };
+  const compiled: (number | null)[] = [];
   const correct: (number | null)[] = [];
   const logRuntimeMs: (number | null)[] = [];
+  const logSpeedup: (number | null)[] = [];
   const parsed: Float32Array[] = [];
   const starts: number[] = [0];
   const grams: { columns: Uint32Array; counts: Float32Array }[] = [];
   const units = new Map<string, number>();
   let nonzero = 0;
-  for await (const row of featureRows(dataset, 'train', options.signal)) {
+  for await (const row of rows) {
     const counts = new Map<number, number>();
     parsed.push(
       Float32Array.from(extractFeatures(row.text, (column) => counts.set(column, (counts.get(column) ?? 0) + 1))),
@@ -75,22 +96,26 @@ export async function writeFeatureFile(
     if (!units.has(row.unit)) units.set(row.unit, units.size);
     labels.split.push(row.split);
     labels.group.push(units.get(row.unit) ?? 0);
-    labels.compiled.push(Number(row.compiled));
-    correct.push(row.correct === null ? null : Number(row.correct));
+    compiled.push(asNumber(row.compiled));
+    correct.push(asNumber(row.correct));
     logRuntimeMs.push(row.runtimeMs === null ? null : Math.log(row.runtimeMs));
-    options.onRow?.(parsed.length);
+    logSpeedup.push(row.speedup === null ? null : Math.log(row.speedup));
+    onRow?.(parsed.length);
   }
   const header = {
     format: 'kval-features',
     featureVersion,
-    dataset: dataset.manifest.id,
+    dataset,
     names: featureNames,
     gramColumns,
     rows: parsed.length,
     nonzero,
     ...labels,
+    compiled,
     correct,
     logRuntimeMs,
+    logSpeedup,
+    findings,
   };
   const file = await open(path, 'w');
   try {
@@ -102,10 +127,15 @@ export async function writeFeatureFile(
   } finally {
     await file.close();
   }
-  return {
-    compiled: labels.compiled.map((value) => value === 1),
-    correct: correct.map((value) => (value === null ? null : value === 1)),
-  };
+  return { compiled: compiled.map(asBoolean), correct: correct.map(asBoolean) };
+}
+
+function asNumber(value: boolean | null): number | null {
+  return value === null ? null : Number(value);
+}
+
+function asBoolean(value: number | null): boolean | null {
+  return value === null ? null : value === 1;
 }
 
 function bytesOf(values: Float32Array | Uint32Array): Uint8Array {

@@ -4,7 +4,7 @@ import { fitCurve, type HeadCalibration } from '../simulator/calibration.js';
 import { ask, readsOf } from '../simulator/openai.js';
 import { makeOpenaiCalibration, type OpenaiCalibration } from '../simulator/openai-calibration.js';
 import type { Endpoint } from '../simulator/openai-endpoint.js';
-import { Scored } from './embedded.js';
+import { Scored } from './fit-embedded.js';
 
 /** What was said of one row of the validation split. A null score: nothing. */
 export interface SaidOfRow {

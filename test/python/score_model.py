@@ -13,7 +13,18 @@ from kval_models.matrix import read_matrix
 
 
 def score(head: dict[str, Any], row: list[float]) -> float:
-    trees, linear = head["trees"], head["linear"]
+    linear = head["linear"]
+    total = walk(head["trees"], row)
+    if linear is None:
+        return total
+    share = min(0.999, max(0.001, walk(head["random"], row)))
+    standard = (np.array(row)[linear["columns"]] - np.array(linear["mean"])) / np.array(linear["scale"])
+    clipped = np.clip(standard, -linear["clip"], linear["clip"])
+    weighed = float(clipped @ np.array(linear["weight"])) + float(linear["bias"])
+    return (total + math.log(share / (1 - share)) + weighed) / 3
+
+
+def walk(trees: dict[str, Any], row: list[float]) -> float:
     total = float(trees["base"])
     for root in trees["roots"]:
         node = root
@@ -26,11 +37,7 @@ def score(head: dict[str, Any], row: list[float]) -> float:
                 left = value <= trees["threshold"][node]
             node = trees["left"][node] if left else trees["right"][node]
         total += float(trees["leaves"][-1 - node])
-    if linear is None:
-        return float(total)
-    standard = (np.array(row)[linear["columns"]] - np.array(linear["mean"])) / np.array(linear["scale"])
-    clipped = np.clip(standard, -linear["clip"], linear["clip"])
-    return (total + float(clipped @ np.array(linear["weight"])) + float(linear["bias"])) / 2
+    return total
 
 
 def main() -> None:

@@ -10,11 +10,14 @@ import lightgbm
 import numpy as np
 import pytest
 from kval_models.__main__ import main
+from kval_models.columns import choose_columns
 from kval_models.embedded import train_embedded
-from kval_models.forest import export_forest
+from kval_models.forest import export_forest, export_random_forest
+from kval_models.head import fit_head
 from kval_models.matrix import Matrix, MatrixError, read_matrix
+from sklearn.ensemble import ExtraTreesClassifier
 
-NAMES = ["signal", "noise", "device", "sometimes"]
+NAMES = ["signal", "noise", "device", "sometimes", "flaw", "flaws"]
 GRAM_COLUMNS = 64
 
 
@@ -23,6 +26,7 @@ def write_matrix(path: Path, rows: int = 160, *, executed: bool = True, train: i
     random = np.random.default_rng(3)
     parsed = random.normal(size=(rows, len(NAMES))).astype("<f4")
     parsed[random.random(rows) < 0.5, 3] = np.nan
+    parsed[:, 4:] = 0
     compiled = (parsed[:, 0] > -0.3).astype(int)
     right = random.random(rows) < 0.5
     columns = np.where(right, 5, 6).astype("<u4")
@@ -40,6 +44,8 @@ def write_matrix(path: Path, rows: int = 160, *, executed: bool = True, train: i
         "compiled": compiled.tolist(),
         "correct": correct if executed else [None if built else 0 for built in compiled],
         "logRuntimeMs": [float(parsed[row, 1]) if executed and correct[row] else None for row in range(rows)],
+        "logSpeedup": [-float(parsed[row, 1]) if executed and correct[row] else None for row in range(rows)],
+        "findings": {"compiled": {"names": ["flaw"], "total": "flaws"}},
     }
     arrays = [parsed, np.arange(rows + 1, dtype="<u4"), columns, np.ones(rows, dtype="<f4")]
     path.write_bytes(json.dumps(header).encode() + b"\n" + b"".join(array.tobytes() for array in arrays))
@@ -76,7 +82,7 @@ def test_trains_every_head_from_the_training_split_alone(tmp_path: Path) -> None
     heads = model["heads"]
     assert isinstance(heads, dict)
     assert 5 in model["grams"] or 6 in model["grams"]  # type: ignore[operator]
-    assert all(heads[name] is not None for name in ("compiled", "correct", "runtime"))
+    assert all(heads[name] is not None for name in ("compiled", "correct", "runtime", "speedup"))
     assert NAMES.index("device") not in heads["compiled"]["linear"]["columns"]
     assert NAMES.index("sometimes") not in heads["compiled"]["linear"]["columns"]
     assert heads["runtime"]["low"]["base"] <= 0 <= heads["runtime"]["high"]["base"]
@@ -90,7 +96,8 @@ def test_leaves_out_heads_without_labels(tmp_path: Path) -> None:
     model = train(read_matrix(write_matrix(tmp_path / "m.bin", executed=False)), tmp_path / "out")
     heads = model["heads"]
     assert isinstance(heads, dict)
-    assert heads["compiled"] is not None and heads["correct"] is None and heads["runtime"] is None
+    assert heads["compiled"] is not None
+    assert [heads[name] for name in ("correct", "runtime", "speedup")] == [None] * 3
 
 
 def test_answers_with_the_prior_where_one_class_is_missing(tmp_path: Path) -> None:
@@ -123,6 +130,33 @@ def test_exported_trees_predict_what_lightgbm_predicts() -> None:
     assert isinstance(forest, dict)
     expected = booster.predict(values, raw_score=True)
     assert [evaluate(forest, row) for row in values.tolist()] == pytest.approx(list(expected))
+
+
+def test_exported_random_trees_give_the_mean_share() -> None:
+    random = np.random.default_rng(6)
+    values = random.normal(size=(200, 3)).astype(np.float32)
+    model = ExtraTreesClassifier(12, min_samples_leaf=2, random_state=1).fit(values, values[:, 0] > 0.2)
+    wide = np.zeros((200, 9), dtype=np.float32)
+    wide[:, [2, 5, 7]] = values
+    forest = export_random_forest(model, np.array([2, 5, 7]))
+    assert isinstance(forest, dict)
+    assert [evaluate(forest, row) for row in wide.tolist()] == pytest.approx(
+        list(model.predict_proba(values)[:, 1]), abs=1e-5
+    )
+
+
+def test_a_known_flaw_counts_though_no_row_has_it(tmp_path: Path) -> None:
+    matrix = read_matrix(write_matrix(tmp_path / "m.bin"))
+    rows = np.arange(len(matrix.compiled))
+    columns = choose_columns(matrix, [(rows, matrix.compiled)], seed=1)
+    head = fit_head(columns, rows, matrix.compiled, 1, name="compiled")
+    good = columns.values[matrix.compiled == 1].copy()
+    sound = head.score(good)
+    good[:, 4:] = 1
+    assert (sound > 0).mean() > 0.9
+    assert (head.score(good) < 0).mean() > 0.9
+    unaware = fit_head(columns, rows, matrix.compiled, 1, name="another")
+    assert (unaware.score(good) > 0).mean() > 0.9
 
 
 def evaluate(forest: Mapping[str, object], row: list[float]) -> float:

@@ -18,7 +18,7 @@ export async function writeHandModel(folder: string): Promise<void> {
   });
   const model = {
     format: 'kval-embedded',
-    formatVersion: 1,
+    formatVersion: 2,
     featureVersion,
     dataset: 'by hand',
     grams: [],
@@ -34,10 +34,12 @@ export async function writeHandModel(folder: string): Promise<void> {
           missing: [0],
           leaves: [3, -3],
         },
+        random: null,
         linear: null,
       },
-      correct: { trees: constant(Math.log(3)), linear: null },
+      correct: { trees: constant(Math.log(3)), random: null, linear: null },
       runtime: { low: constant(0), median: constant(Math.log(2)), high: constant(Math.log(4)) },
+      speedup: null,
     },
   };
   await mkdir(folder, { recursive: true });
