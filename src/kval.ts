@@ -259,9 +259,16 @@ export class Kval {
   }): Promise<CollectReport> {
     const store = await this.store();
     const { small } = options.settings;
-    const problems = await this.#shaped(selectProblems(store, options.problems), small, options.signal);
-    const byId = new Map(problems.map((problem) => [problem.id, problem]));
-    const jobs = selectCandidates(store, { ...options.candidates, problems }).flatMap(({ candidate }): Job[] => {
+    const problems = selectProblems(store, options.problems);
+    const chosen = selectCandidates(store, { ...options.candidates, problems });
+    const asked = new Set(chosen.map(({ candidate }) => candidate.problemId));
+    const shaped = await this.#shaped(
+      problems.filter(({ id }) => asked.has(id)),
+      small,
+      options.signal,
+    );
+    const byId = new Map(shaped.map((problem) => [problem.id, problem]));
+    const jobs = chosen.flatMap(({ candidate }): Job[] => {
       const problem = byId.get(candidate.problemId);
       return problem === undefined ? [] : [{ problem, candidate, settings: options.settings }];
     });

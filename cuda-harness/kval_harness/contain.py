@@ -25,7 +25,7 @@ from typing import Literal
 from kval_harness.forked import CHANNEL_DESCRIPTOR, Birth, Limits, forget_output, live
 from kval_harness.line import Channel, Inbox, Json, framed
 from kval_harness.sandbox import Fences, Sandbox, SandboxMissing, isolation, require
-from kval_harness.usage import children, descendants, remove
+from kval_harness.usage import children, descendants, remove, starved
 
 __all__ = [
     "CHANNEL_DESCRIPTOR",
@@ -39,6 +39,7 @@ __all__ = [
     "Request",
     "Sandbox",
     "SandboxMissing",
+    "Starved",
     "StopSignal",
     "Unkillable",
     "isolation",
@@ -62,6 +63,10 @@ class Interrupted(Exception):
 
 class Unkillable(Exception):
     """A killed process would not end: it hangs inside a driver, and the device with it."""
+
+
+class Starved(Exception):
+    """A child ran out of time, most of which it waited for a processor: that says nothing about it."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,7 @@ class Child:
     def receive(self, stop: StopSignal | None = None) -> Request | None:
         """The next thing that the child asks; None once it has finished, died or run out of time.
 
-        Raises `Interrupted` when `stop` says so.
+        Raises `Interrupted` when `stop` says so, `Starved` where the machine had no time for it.
         """
         with _DeathNotice(self._process) as death:
             poll = select.poll()
@@ -206,6 +211,9 @@ class Child:
                     raise Interrupted
                 left = self._deadline - time.monotonic()
                 if left <= 0:
+                    seconds = time.monotonic() - self._began
+                    if starved(self._process, seconds):
+                        raise Starved(f"{seconds:.0f} s were not enough, most of them spent waiting for a processor")
                     self._timed_out = True
                     return None
                 events = {descriptor for descriptor, _ in poll.poll(min(left, TICK_S) * 1000)}

@@ -126,6 +126,7 @@ InstrumentCode = Literal[
     "out-of-memory",
     "no-kernel-image",
     "device-lost",
+    "overloaded",
     "disk-full",
     "worker-died",
     "toolchain-missing",

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SLOW_S = 0.25  # between two looks at what is costly to measure
+STARVED_S = 10.0
+STARVED_SHARE = 0.6
+RESTING_THREADS = 16  # our own around a task, and those that libraries keep
 FOLDER_DEPTH = 64
 FOLDER_ENTRIES = 100_000
 
@@ -59,6 +62,21 @@ def available_memory() -> int:
     text = Path("/proc/meminfo").read_text()
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+
+
+def starved(process: int, seconds: float) -> bool:
+    """Whether a process and those below it, alive for so many seconds, mostly waited for processors that others had.
+
+    Not where they wait for one another: with twice as many threads as processors a child can starve itself.
+    """
+    waits = []
+    for one in [process, *descendants(process)]:
+        with suppress(OSError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                with suppress(OSError, IndexError, ValueError):
+                    waits.append(int((task / "schedstat").read_text().split()[1]) / 1e9)
+    few = len(waits) <= 2 * (os.cpu_count() or 1) + RESTING_THREADS
+    return few and max(waits, default=0.0) > max(STARVED_S, STARVED_SHARE * seconds)
 
 
 def children(process: int) -> list[int]:

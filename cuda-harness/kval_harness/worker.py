@@ -23,6 +23,7 @@ from kval_harness.contain import (
     Json,
     Limits,
     SandboxMissing,
+    Starved,
     Unkillable,
     isolation,
     run_child,
@@ -199,6 +200,8 @@ def instrument_error(error: Exception) -> InstrumentError:
         return InstrumentError("interrupted", "stopped before it had a verdict", retry=True)
     if isinstance(error, SandboxMissing):
         return InstrumentError("internal", str(error), retry=False)
+    if isinstance(error, Starved):
+        return InstrumentError("overloaded", f"{error}; other work has the machine", retry=True)
     if isinstance(error, Unkillable):
         return InstrumentError("device-lost", f"{error}; the device's driver hangs", retry=True)
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN)):

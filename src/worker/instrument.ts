@@ -6,6 +6,7 @@ const codes: Readonly<Record<InstrumentError['code'], ErrorCode>> = {
   'out-of-memory': 'instrument',
   'no-kernel-image': 'instrument',
   'device-lost': 'instrument',
+  overloaded: 'instrument',
   'disk-full': 'disk-full',
   'worker-died': 'worker-died',
   'toolchain-missing': 'toolchain-missing',
@@ -19,6 +20,7 @@ const fixes: Partial<Record<InstrumentError['code'], string>> = {
   'out-of-memory': 'Free memory, or lower the number of workers (KVAL_WORKERS), and run the command again.',
   'no-kernel-image': 'Name the architecture of this GPU with --arch; `kval doctor` shows it.',
   'device-lost': 'Look at `nvidia-smi` and the kernel log; the GPU may need a reset. Then run the command again.',
+  overloaded: 'Let other work on this machine end, or lower the number of workers (KVAL_WORKERS); then run it again.',
   'problem-broken': 'Mend the problem file; `kval problems check` shows what is wrong with it.',
 };
 

@@ -171,6 +171,7 @@ export const instrumentErrorSchema = z.object({
     'out-of-memory',
     'no-kernel-image',
     'device-lost',
+    'overloaded',
     'disk-full',
     'worker-died',
     'toolchain-missing',

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from kval_harness import usage
 from kval_harness.contain import (
     CHANNEL_DESCRIPTOR,
     Channel,
@@ -20,6 +21,7 @@ from kval_harness.contain import (
     Interrupted,
     Json,
     Limits,
+    Starved,
     run_child,
 )
 from kval_harness.usage import descendants
@@ -284,6 +286,28 @@ def test_a_stop_ends_the_child_at_once(tmp_path: Path) -> None:
             stop=lambda: time.monotonic() - began > 0.3,
         )
     assert time.monotonic() - began < 3
+
+
+def test_time_that_others_took_is_not_held_against_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one processor with somebody who always comes first, a child that computes does not get to do it."""
+    monkeypatch.setattr(usage, "STARVED_S", 0.5)
+    processor = min(os.sched_getaffinity(0))
+
+    def compute(_: Channel) -> Json:
+        os.sched_setaffinity(0, {processor})
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        while True:
+            pass
+
+    busy = f"import os\nos.sched_setaffinity(0, {{{processor}}})\nwhile True: pass"
+    competitor = subprocess.Popen([sys.executable, "-c", busy])
+    try:
+        with pytest.raises(Starved, match="waiting for a processor"):
+            contained(compute, tmp_path, wall_s=2.0)
+    finally:
+        competitor.kill()
+        competitor.wait()
+    assert left() == []
 
 
 def test_two_children_can_talk_in_turn(tmp_path: Path) -> None:
