@@ -11,10 +11,11 @@
 # timing      how well a time repeats
 # labels      labels for the shipped candidates, and a minute's rate
 # throughput  that rate beside KernelBench's own evaluation; needs a checkout of it in $KERNELBENCH, else it is left out
-# gtm         a language model of 88 million parameters, trained from scratch on a built data set ($DATASET)
+# gtm         a language model of 88 million parameters, trained from scratch on a built data set ($DATASET, else one of
+#             the labels that are there and those that ship)
 #
 # It needs no network: python is $PYTHON, else .venv/bin/python, else python3; node is $NODE, else node, and is needed
-# for `labels` and `throughput` alone. What was measured goes to $OUT, else bench/results; what is there is not measured
+# for `labels`, `gtm` and `throughput`. What was measured goes to $OUT, else bench/results; what is there is not measured
 # again.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -39,7 +40,14 @@ run_labels() {
 run_throughput() {
   "$python" bench/throughput.py --kernelbench "$KERNELBENCH" --device "$device" --node "$node"
 }
-run_gtm() { "$python" bench/gtm.py --out "$out" ${DATASET:+--dataset "$DATASET"} ${GTM_OPTIONS:-}; }
+run_gtm() {
+  local set=${DATASET:-$out/gtm-set}
+  if [ ! -d "$set" ]; then
+    "$node" dist/cli.js labels import datasets/starter-mutants/labels.jsonl.gz &&
+      "$node" dist/cli.js dataset build --out "$set" || return
+  fi
+  "$python" bench/gtm.py --out "$out" --dataset "$set" ${GTM_OPTIONS:-}
+}
 
 all=(tests redteam devices timing labels gtm throughput)
 stages=("$@")

@@ -27,14 +27,12 @@ CHANGES = ("learning_rate=5e-4", "adam_beta2=0.95", "weight_decay=0.1", "num_tra
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", default=f"config:{RECIPES / 'small-qwen2.json'}")
-    parser.add_argument("--dataset", type=Path, help="a built set; the first of datasets/ without it")
+    parser.add_argument("--dataset", type=Path, required=True, help="a built set")
     parser.add_argument("--minutes", type=float, default=6, help="of training, in this call")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args()
-    dataset = asked.dataset or next((path.parent for path in sorted(ROOT.glob("datasets/*/manifest.json"))), None)
-    if dataset is None:
-        sys.exit("no data set: build one with `kval dataset build`, and name it with --dataset")
+    dataset: Path = asked.dataset
     work: Path = asked.out / "gtm"
     work.mkdir(parents=True, exist_ok=True)
     recipe = read_recipe(RECIPES / "gtm-full.yaml", base=asked.base, changes=[*CHANGES, *asked.changes])
