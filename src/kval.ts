@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Candidate, type Job, makeCandidate, type Settings } from './candidate.js';
@@ -15,7 +15,6 @@ import { type TurnedOut, turnedOut } from './dataset/mutate/turned-out.js';
 import { readDataset } from './dataset/read.js';
 import { rerunSample } from './dataset/rerun.js';
 import { type Check, examine } from './doctor.js';
-import { KvalError } from './errors.js';
 import { type GenerateOptions, type GenerateReport, generate } from './generate.js';
 import {
   candidatesIn,
@@ -27,6 +26,7 @@ import { readProblems } from './import/problems.js';
 import { collectReport, type ImportReport } from './import/report.js';
 import { readSource } from './import/source-file.js';
 import { type CollectProgress, type CollectReport, collect } from './labels/collect.js';
+import { judgingTimes, referenceRuntimes } from './labels/durations.js';
 import { type CandidateWords, selectCandidates, selectProblems } from './labels/select.js';
 import { LabelStore } from './labels/store.js';
 import { type ModelCard, modelCardSchema } from './model-card.js';
@@ -36,28 +36,18 @@ import { readBaseline } from './report/agents/baseline.js';
 import { renderAgentHtml, renderAgentMarkdown } from './report/agents/render.js';
 import { judgeRuns, type RunKernel } from './report/agents/verdicts.js';
 import { thisMachine } from './report/environment.js';
+import { type ReportFiles, writeReport } from './report/files.js';
 import { judgeHeldOut } from './report/held-out.js';
 import { renderHtml } from './report/render-html.js';
 import { renderMarkdown } from './report/render-markdown.js';
 import { buildReport, type Report } from './report/report.js';
-import { openEmbeddedSimulator } from './simulator/embedded.js';
-import { openOpenaiSimulator } from './simulator/openai.js';
-import { type OpenaiCalibration, uncalibrated } from './simulator/openai-calibration.js';
-import { openEndpoint } from './simulator/openai-endpoint.js';
-import {
-  openGtmFolder,
-  readGtmFolder,
-  readOpenaiCalibration,
-  readServing,
-  type Serving,
-  writeOpenaiCalibration,
-  writeServing,
-} from './simulator/openai-folder.js';
-import type { Simulator } from './simulator/simulator.js';
+import { noteServing, openSimulator } from './simulator/open.js';
+import type { OpenaiCalibration } from './simulator/openai-calibration.js';
+import type { Serving } from './simulator/openai-folder.js';
 import { type TrainOptions, trainEmbedded } from './tuning/embedded.js';
 import type { TunedMode } from './tuning/frontier.js';
 import { type GtmOptions, trainGtm } from './tuning/gtm.js';
-import { askValidation, fitCalibration } from './tuning/gtm-calibrate.js';
+import { type CalibrateOptions, calibrateServed } from './tuning/gtm-calibrate.js';
 import { type Served, type ServeOptions, serveGtm } from './tuning/gtm-serve.js';
 import { tunePolicies } from './tuning/policy.js';
 import { type WrittenPolicy, writePolicyFiles } from './tuning/policy-files.js';
@@ -356,48 +346,16 @@ export class Kval {
   }
 
   /** Writes down where a fine-tuned model is served, once it answers there. */
-  async noteServing(
+  noteServing(
     folder: string,
-    { signal, ...at }: { engine: string; baseUrl: string; model?: string; signal?: AbortSignal },
+    at: { engine: string; baseUrl: string; model?: string; signal?: AbortSignal },
   ): Promise<Serving> {
-    await openGtmFolder(folder);
-    const endpoint = await openEndpoint({
-      ...at,
-      apiKey: this.config.endpoint.apiKey,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const serving = { ...at, model: endpoint.model };
-    await writeServing(folder, serving);
-    return serving;
+    return noteServing(folder, { ...at, apiKey: this.config.endpoint.apiKey });
   }
 
   /** Calibrates a fine-tuned model behind the engine that serves it. */
-  async calibrate(options: {
-    folder: string;
-    dataset: string;
-    signal?: AbortSignal;
-    onProgress?: (done: number, total: number) => void;
-  }): Promise<{ calibration: OpenaiCalibration; path: string }> {
-    const { folder, signal } = options;
-    const [facts, serving] = [await openGtmFolder(folder), await readServing(folder)];
-    if (serving === null) throw notServed(folder);
-    const dataset = await readDataset(options.dataset, signal);
-    if (dataset.manifest.id !== facts.dataset) {
-      throw new KvalError('usage', `the model in ${folder} was trained on data set ${facts.dataset}`, {
-        fix: 'Name that data set: only its validation split is known to be new to the model.',
-      });
-    }
-    const endpoint = await openEndpoint({ ...serving, apiKey: this.config.endpoint.apiKey });
-    const { reads, said } = await askValidation({ ...options, dataset, endpoint });
-    const calibration = await fitCalibration({
-      dataset,
-      model: facts.model,
-      engine: serving.engine,
-      reads,
-      saidOf: (rowId) => said.get(rowId),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    return { calibration, path: await writeOpenaiCalibration(folder, calibration) };
+  calibrate(options: Omit<CalibrateOptions, 'apiKey'>): Promise<{ calibration: OpenaiCalibration; path: string }> {
+    return calibrateServed({ ...options, apiKey: this.config.endpoint.apiKey });
   }
 
   real(): RealValidator {
@@ -406,37 +364,14 @@ export class Kval {
 
   async simulated(model: string = this.config.embeddedModelFolder): Promise<SimulatedValidator> {
     const references = referenceRuntimes(await this.store());
-    const simulator = await this.#simulator(
-      model,
-      (problem) => references.get(`${problem.id} ${problem.sourceHash}`) ?? null,
-    );
-    return createSimulatedValidator({ simulator });
-  }
-
-  /** A folder says what kind of model it holds; an address is a language model, with no calibration. */
-  async #simulator(model: string, referenceRuntimeMs: (problem: Problem) => number | null): Promise<Simulator> {
     const { apiKey, model: named } = this.config.endpoint;
-    if (/^https?:\/\//.test(model)) {
-      const endpoint = { baseUrl: model, apiKey, ...(named === null ? {} : { model: named }) };
-      return openOpenaiSimulator({
-        endpoint,
-        model: named ?? model,
-        calibration: uncalibrated(named ?? model),
-        device: null,
-        referenceRuntimeMs,
-      });
-    }
-    const facts = await readGtmFolder(model);
-    if (facts === null) return openEmbeddedSimulator({ folder: model, referenceRuntimeMs });
-    const serving = await readServing(model);
-    if (serving === null) throw notServed(model);
-    return openOpenaiSimulator({
-      endpoint: { ...serving, apiKey },
-      model: facts.model,
-      calibration: await readOpenaiCalibration(model, serving.engine, facts.model),
-      device: facts.device,
-      referenceRuntimeMs,
+    const simulator = await openSimulator({
+      model,
+      apiKey,
+      named,
+      referenceRuntimeMs: (problem) => references.get(`${problem.id} ${problem.sourceHash}`) ?? null,
     });
+    return createSimulatedValidator({ simulator });
   }
 
   async validator({ mode, model, policy }: ValidatorConfig): Promise<Validator<Verdict>> {
@@ -482,10 +417,7 @@ export class Kval {
         trainedOn: await trainingSetOf(model),
       })),
     );
-    const durations = new Map<string, number>();
-    for (const label of store.iterate()) {
-      durations.set(`${label.candidate.hash} ${label.problem.id}`, label.measured.provenance.durationMs);
-    }
+    const durations = judgingTimes(store);
     try {
       const heldOut = await judgeHeldOut({
         dataset,
@@ -635,12 +567,6 @@ export class Kval {
   }
 }
 
-function notServed(folder: string): KvalError {
-  return new KvalError('model-missing', `no engine serves a fine-tuned language model from ${folder}`, {
-    fix: `Start one with \`kval simulator serve --model ${folder}\`, or name a running one with its --url.`,
-  });
-}
-
 type Arrived = ImportedCandidate & { readonly line: number | null };
 
 /** Each row's own reference first, then the kernels, those with a published label beside it. */
@@ -661,16 +587,6 @@ async function* map<T, R>(items: AsyncIterable<T>, change: (item: T) => R): Asyn
   for await (const item of items) yield change(item);
 }
 
-/** How long each problem's own `Model` takes, where a label says so: what a predicted speed-up is reckoned from. */
-function referenceRuntimes(store: LabelStore): Map<string, number> {
-  const known = new Map<string, number>();
-  for (const { problem, measured, settings } of store.iterate({ statuses: ['correct'] })) {
-    const timing = measured.outcome.status === 'correct' && !settings.small ? measured.outcome.timing : null;
-    if (timing !== null) known.set(`${problem.id} ${problem.sourceHash}`, timing.referenceMs.median);
-  }
-  return known;
-}
-
 /** The data set that a model's card names; null where it has no card. */
 async function trainingSetOf(folder: string): Promise<string | null> {
   const text = await readFile(join(folder, 'metrics.json'), 'utf8').catch(() => null);
@@ -686,27 +602,4 @@ async function readOne(path: string, problemId: string): Promise<Candidate> {
     problemId,
     origin: { generator: 'file', source: path },
   });
-}
-
-/** Where the forms of a report lie. */
-export interface ReportFiles {
-  readonly json: string;
-  readonly markdown: string;
-  readonly html: string;
-}
-
-async function writeReport(
-  forms: { json: Report | AgentReport; markdown: string; html: string },
-  folder: string,
-): Promise<ReportFiles> {
-  await mkdir(folder, { recursive: true });
-  const files = {
-    json: resolve(folder, 'report.json'),
-    markdown: resolve(folder, 'report.md'),
-    html: resolve(folder, 'report.html'),
-  };
-  await writeFile(files.json, `${JSON.stringify(forms.json, null, 2)}\n`);
-  await writeFile(files.markdown, forms.markdown);
-  await writeFile(files.html, forms.html);
-  return files;
 }

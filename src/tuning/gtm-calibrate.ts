@@ -1,10 +1,46 @@
-import type { Dataset } from '../dataset/read.js';
+import { type Dataset, readDataset } from '../dataset/read.js';
 import { callOf } from '../dataset/row.js';
+import { KvalError } from '../errors.js';
 import { fitCurve, type HeadCalibration } from '../simulator/calibration.js';
+import { openServed } from '../simulator/open.js';
 import { ask, readsOf } from '../simulator/openai.js';
 import { makeOpenaiCalibration, type OpenaiCalibration } from '../simulator/openai-calibration.js';
-import type { Endpoint } from '../simulator/openai-endpoint.js';
+import { type Endpoint, openEndpoint } from '../simulator/openai-endpoint.js';
+import { writeOpenaiCalibration } from '../simulator/openai-folder.js';
 import { Scored } from './fit-embedded.js';
+
+export interface CalibrateOptions {
+  readonly folder: string;
+  readonly dataset: string;
+  readonly apiKey: string | null;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** Calibrates a fine-tuned model behind the engine that serves it, on the validation split of its own data set. */
+export async function calibrateServed(
+  options: CalibrateOptions,
+): Promise<{ calibration: OpenaiCalibration; path: string }> {
+  const { folder, apiKey, signal } = options;
+  const { facts, serving } = await openServed(folder);
+  const dataset = await readDataset(options.dataset, signal);
+  if (dataset.manifest.id !== facts.dataset) {
+    throw new KvalError('usage', `the model in ${folder} was trained on data set ${facts.dataset}`, {
+      fix: 'Name that data set: only its validation split is known to be new to the model.',
+    });
+  }
+  const endpoint = await openEndpoint({ ...serving, apiKey });
+  const { reads, said } = await askValidation({ ...options, dataset, endpoint });
+  const calibration = await fitCalibration({
+    dataset,
+    model: facts.model,
+    engine: serving.engine,
+    reads,
+    saidOf: (rowId) => said.get(rowId),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return { calibration, path: await writeOpenaiCalibration(folder, calibration) };
+}
 
 /** What was said of one row of the validation split. A null score: nothing. */
 export interface SaidOfRow {
