@@ -41,7 +41,7 @@ from kval_harness.tensors import (
     write_values,
 )
 from kval_harness.tolerance import allowance
-from kval_harness.vary import KINDS, Kind, freshen, is_sound, vary
+from kval_harness.vary import KINDS, Kind, freshen, generator_for, is_sound, vary
 
 if TYPE_CHECKING:
     import torch
@@ -232,9 +232,7 @@ class _Judge:
 
     def _vary(self, inputs: list[Any], kind: Kind, seed: int) -> tuple[list[Any], list[Expected], bool] | str:
         """The variant with what the reference makes of it, or why it is none to judge by."""
-        import torch
-
-        varied = vary(inputs, kind, torch.Generator().manual_seed(seed))
+        varied = vary(inputs, kind, generator_for(seed))
         if varied is None:
             return "nothing can be varied"
         try:

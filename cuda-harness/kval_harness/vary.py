@@ -51,6 +51,14 @@ def vary(inputs: object, kind: Kind, generator: torch.Generator) -> object | Non
     return varied if changed else None
 
 
+def generator_for(seed: int) -> torch.Generator:
+    """What a variant of the inputs of that seed is drawn with: not the inputs' own numbers once more, or uniform inputs
+    would say themselves which of their values are kept."""
+    import torch
+
+    return torch.Generator().manual_seed((seed + 1) % 2**63)
+
+
 def freshen(inputs: object, key: int) -> object:
     """New values for a timed call that a cache cannot have seen: floating tensors times a number in (31/32, 1] that
     `key` decides. Zeros, signs and the order of values stay; integers do too."""

@@ -69,6 +69,10 @@ def test_gradients_are_the_cpus(library: Path) -> None:
     assert run(library, "compare_gradients") == {"wrong": {}, "learned": sorted(SCHEMES)}
 
 
+def test_convolutions_can_be_traced(library: Path) -> None:
+    assert run(library, "trace_convolutions") == []
+
+
 def test_tensors_of_two_devices_do_not_mix(library: Path) -> None:
     result = run(library, "mix_devices")
     assert all("Expected all tensors to be on the same device" in words for words in result["refused"])
@@ -345,6 +349,19 @@ def compare_gradients() -> Any:
                 wrong[name] = float((ours.grad - theirs.grad.cpu()).abs().max())
         learned.add(name.split()[0] if len(pairs) > 1 else "")
     return {"wrong": wrong, "learned": sorted(learned & set(SCHEMES))}
+
+
+def trace_convolutions() -> Any:
+    """The kinds of which a trace on the device gives another answer than the module on the CPU."""
+    wrong = []
+    for kind, sizes in ((nn.Conv1d, (9,)), (nn.Conv2d, (8, 9)), (nn.ConvTranspose2d, (8, 9)), (nn.Conv3d, (5, 6, 7))):
+        module, given = nn.Sequential(kind(3, 4, 3), nn.ReLU()), torch.randn(2, 3, *sizes)
+        with torch.no_grad():
+            expected = module(given)
+            traced = torch.jit.trace(module.cuda(), given.cuda())
+            if not torch.allclose(traced(given.cuda()).cpu(), expected, atol=1e-6):
+                wrong.append(kind.__name__)
+    return wrong
 
 
 def mix_devices() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from kval_harness.compare import Expected
-from kval_harness.vary import KINDS, Kind, freshen, is_sound, vary
+from kval_harness.vary import KINDS, Kind, freshen, generator_for, is_sound, vary
 
 torch.set_num_threads(1)  # OpenMP's threads do not survive a fork, and other tests fork from this process
 
@@ -107,3 +107,13 @@ def test_a_variant_counts_only_where_the_reference_is_sound() -> None:
     spoilt[3] = float("nan")
     assert not is_sound(Expected(spoilt.float(), exact)) and not is_sound(Expected(exact.float(), spoilt))
     assert is_sound(Expected(torch.arange(4), None))
+
+
+def test_which_values_a_variant_keeps_has_nothing_to_do_with_what_they_are() -> None:
+    torch.manual_seed(7)
+    uniform = torch.rand(16, 4096)
+    found = vary([uniform], "sparse", generator_for(7))
+    assert isinstance(found, list)
+    kept = found[0][found[0] != uniform.min()]
+    assert kept.numel() / uniform.numel() == pytest.approx(1 / 16, rel=0.1)
+    assert kept.mean().item() == pytest.approx(0.5, abs=0.05)

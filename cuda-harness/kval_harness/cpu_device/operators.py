@@ -33,6 +33,10 @@ NATIVE = frozenset((
     "record_stream", "rename_", "requires_grad_", "resize_", "resize_as_", "retain_grad", "set_", "set_data",
     "squeeze_", "swapaxes_", "swapdims_", "t_", "transpose_", "type_as", "unsqueeze_",
 ))  # fmt: skip
+# TorchScript's tracer records what they call, `_convolution`, which has its kernel here, and not themselves.
+TRACED = frozenset((
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
+))  # fmt: skip
 # Families that have no strided CPU tensor to stand in, or that only another library answers.
 FOREIGN = ("sparse", "nested", "cudnn", "miopen", "mkldnn", "_mps", "_cslt", "xla")
 # Their index, length or value tensors may lie on the host.
@@ -131,7 +135,12 @@ def _register(library: Any, full: str) -> None:
     import torch
 
     name, _, overload = full.partition(".")
-    if name in NATIVE or name.startswith(("empty", "new_empty")) or any(word in name for word in FOREIGN):
+    if (
+        name in NATIVE
+        or name in TRACED
+        or name.startswith(("empty", "new_empty"))
+        or any(word in name for word in FOREIGN)
+    ):
         return
     schema = torch._C._get_schema(f"aten::{name}", overload)
     takes = any("Tensor" in str(argument.type) for argument in schema.arguments)
