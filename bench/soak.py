@@ -116,11 +116,13 @@ def soak(mix: list[Case], jobs: int, seed: int, scratch: Path, process: Callable
         folder.mkdir()
         fault = case.run(number, folder)
         remove(folder)
-        if fault is not None:
-            wrong.append(f"{number} {case.name}: {fault}")
+        faults = [] if fault is None else [fault]
         if process() != judge:
-            wrong.append(f"{number} {case.name}: the process that judges has died")
+            faults.append("the process that judges has died")
             judge = process()
+        for one in faults:
+            wrong.append(f"{number} {case.name}: {one}")
+            print(f"\r{wrong[-1]}", file=sys.stderr)
         resident.append(_resident_mib(judge))
         print(f"\r{number + 1}/{jobs}, {len(wrong)} wrong", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
