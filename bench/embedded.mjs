@@ -11,11 +11,11 @@ import { readCandidates } from '../dist/import/candidates.js';
 import { readProblems } from '../dist/import/problems.js';
 import { sha256 } from '../dist/problem.js';
 import { clusteredBootstraps } from '../dist/report/intervals.js';
+import { lossesOf } from '../dist/report/losses.js';
 import {
   accuracyOf,
   averageOf,
   balancedAccuracyOf,
-  brierOf,
   confusionCounter,
   f1Of,
   kendallTauBOf,
@@ -226,7 +226,7 @@ function measure(those, head, who) {
     precision: precisionOf(confusion),
     recall: recallOf(confusion),
     auc: rocAucOf(judged),
-    brier: brierOf(judged),
+    brier: lossesOf(judged).brier,
   };
 }
 
