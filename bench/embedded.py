@@ -1,4 +1,4 @@
-"""Trains the embedded simulator in folds, each on its training part alone, beside a TF-IDF baseline. For embedded.mjs.
+"""Trains the embedded simulator in folds, each on its training part alone, beside a TF-IDF baseline. For embedded.ts.
 
     python bench/embedded.py --matrix features.bin --rows rows.jsonl --out scores.jsonl [--seed 1]
 

@@ -3,7 +3,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeCandidate } from '../src/candidate.js';
-import { end, stop } from '../src/commands/run.js';
+import { stop } from '../src/commands/run.js';
 import { readConfig } from '../src/config.js';
 import { KvalError } from '../src/errors.js';
 import { readProblems } from '../src/import/problems.js';
@@ -15,6 +15,7 @@ import { openProgress } from '../src/progress.js';
 import { thisMachine } from '../src/report/environment.js';
 import { openEmbeddedSimulator } from '../src/simulator/embedded.js';
 import { createRealValidator } from '../src/validator/real.js';
+import { commandOf } from './results.js';
 import { armsOf } from './rl/arms.js';
 import { type Action, allActions, type ProblemName, problemNames } from './rl/kernels.js';
 import { renderCurves } from './rl/page.js';
@@ -22,6 +23,7 @@ import { isRecorded } from './rl/recorded.js';
 import { learnSimulator } from './rl/simulator.js';
 import { columns, rowsOf, summarise } from './rl/summary.js';
 import { type Bench, jobOf, type Run, rewardWords, type Training, train } from './rl/train.js';
+import { untilStopped } from './until-stopped.js';
 
 /**
  * The paper's three curves (arXiv 2512.04535) on a small scale: agents that learn to write kernels for starter problems
@@ -29,10 +31,7 @@ import { type Bench, jobOf, type Run, rewardWords, type Training, train } from '
  * measured is kept in the store, and finished runs beside it: run again, it goes on.
  */
 export async function main(args: readonly string[]): Promise<void> {
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => stop.abort(new KvalError('interrupted', `stopped by ${name}`)));
-  }
-  await compare(args).catch(end);
+  await untilStopped(() => compare(args));
 }
 
 const options = {
@@ -84,7 +83,7 @@ async function compare(args: readonly string[]): Promise<void> {
     const summary = summarise(runs);
     const about = {
       kval: new Kval(config).version,
-      command: ['npm run bench:rl', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+      command: commandOf('bench:rl', args),
       machine: thisMachine(),
       simulator: { ...learned, folder: null, model: simulator.model, calibration: simulator.calibration },
       settings: {

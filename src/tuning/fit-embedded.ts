@@ -54,7 +54,7 @@ export async function fitEmbedded(
   };
 }
 
-const headScoresSchema = z.object({ rows: z.array(z.int()), scores: z.array(z.number()) });
+export const headScoresSchema = z.object({ rows: z.array(z.int()), scores: z.array(z.number()) });
 const scoresSchema = z.object({ compiled: headScoresSchema, correct: headScoresSchema.nullable() });
 
 /** Past this size the model is kept compressed: what ships should stay small. */
@@ -85,7 +85,8 @@ export class Scored {
   }
 }
 
-function outOfFold(held: z.infer<typeof headScoresSchema>, labels: readonly (boolean | null)[]): Scored {
+/** Held-out scores of the rows whose label is known; `labels` has one for each row, `held.rows` says whose a score is. */
+export function outOfFold(held: z.infer<typeof headScoresSchema>, labels: readonly (boolean | null)[]): Scored {
   const scored = new Scored();
   held.rows.forEach((row, index) => {
     const truth = labels[row];

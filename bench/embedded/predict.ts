@@ -1,0 +1,79 @@
+import { calibrated } from '../../src/simulator/calibration.js';
+import { calibrateHead, outOfFold, Scored } from '../../src/tuning/fit-embedded.js';
+import { at, type Fold } from './folds.js';
+import type { CorpusRow } from './rows.js';
+
+export const baselines = ['majority', 'prior', 'tfidf'] as const;
+export const heads = ['compiled', 'correct'] as const;
+export type Head = (typeof heads)[number];
+
+/** What is said of one judged kernel by models and baselines that did not learn from it, as probabilities. */
+export interface Guess extends Record<Head, Record<'model' | (typeof baselines)[number], number>> {
+  readonly row: CorpusRow;
+  readonly split: Fold['split'];
+  readonly fold: string;
+  /** That it is correct, with a build at hand that settled whether it compiles. */
+  readonly correctOnceBuilt: number;
+  readonly logRuntimeMs: readonly [low: number, median: number, high: number] | null;
+}
+
+/** Every judged kernel of a fold, calibrated on what held-out models said of the fold's training rows. */
+export function predict(fold: Fold, rows: readonly CorpusRow[]): Guess[] {
+  const { compiled, correct, logRuntimeMs } = fold.heads;
+  const learned = fold.learned.map((place) => at(rows, place)).filter((row) => row.split === 'test');
+  const calibration = {
+    compiled: calibrationOf(fold, rows, 'compiled'),
+    correct: calibrationOf(fold, rows, 'correct'),
+  };
+  const majority = { compiled: shareOf(learned, 'compiled'), correct: shareOf(learned, 'correct') };
+  return fold.test.map((place, index) => {
+    const row = at(rows, place);
+    const pCompiled = calibrated(calibration.compiled, at(compiled.scores, index));
+    const pGivenBuilt = calibrated(calibration.correct, at(correct.scores, index));
+    const others = (head: Head): Record<(typeof baselines)[number], number> => ({
+      majority: majority[head],
+      prior: shareOf(alike(learned, row), head),
+      tfidf: at(fold.tfidf[head], index),
+    });
+    return {
+      row,
+      split: fold.split,
+      fold: fold.fold,
+      compiled: { model: pCompiled, ...others('compiled') },
+      correct: { model: pCompiled * pGivenBuilt, ...others('correct') },
+      correctOnceBuilt: row.compiled === false ? 0 : pGivenBuilt,
+      logRuntimeMs: logRuntimeMs === null ? null : at(logRuntimeMs, index),
+    };
+  });
+}
+
+/** A line of a predictions file, as `kval tune-policy` reads them. */
+export function lineOf({ row, split, fold, compiled, correct }: Guess): string {
+  return JSON.stringify({
+    candidate: row.candidate,
+    problem: row.unit,
+    generator: row.generator,
+    split,
+    compiled: row.compiled,
+    correct: row.correct,
+    pCompiled: compiled.model,
+    pCorrect: correct.model,
+    fold,
+  });
+}
+
+function calibrationOf(fold: Fold, rows: readonly CorpusRow[], head: Head): ReturnType<typeof calibrateHead> {
+  const truths = rows.map((row) => row[head]);
+  return calibrateHead(new Scored(), outOfFold(fold.heads[head].heldOut, truths));
+}
+
+/** The kernels that the problem prior counts: of the same problem, else of the same level. */
+function alike(learned: readonly CorpusRow[], row: CorpusRow): readonly CorpusRow[] {
+  const same = learned.filter((one) => one.unit === row.unit);
+  return same.length > 0 ? same : learned.filter((one) => one.level === row.level);
+}
+
+function shareOf(among: readonly CorpusRow[], head: Head): number {
+  const known = among.filter((one) => one[head] !== null);
+  return known.length === 0 ? 0.5 : known.filter((one) => one[head]).length / known.length;
+}

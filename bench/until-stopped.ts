@@ -1,0 +1,10 @@
+import { end, stop } from '../src/commands/run.js';
+import { KvalError } from '../src/errors.js';
+
+/** Runs a benchmark to its end or to the first Ctrl-C; what it throws becomes an exit status with its advice. */
+export async function untilStopped(benchmark: () => Promise<void>): Promise<void> {
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => stop.abort(new KvalError('interrupted', `stopped by ${name}`)));
+  }
+  await benchmark().catch(end);
+}
