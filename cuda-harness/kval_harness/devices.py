@@ -110,7 +110,8 @@ def classify(message: str) -> InstrumentCode | None:
 _PATTERNS: tuple[tuple[InstrumentCode, str], ...] = (
     (
         "out-of-memory",
-        r"CUDA out of memory|CUDA error: out of memory|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED",
+        r"CUDA out of memory|CUDA error: out of memory|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED"
+        r"|DefaultCPUAllocator: (?:can't allocate|not enough) memory",
     ),
     ("no-kernel-image", r"no kernel image is available|cudaErrorNoKernelImageForDevice|unsupported PTX version"),
     (

@@ -378,12 +378,13 @@ class _Session:
                 raise InstrumentError("internal", message, retry=False)
             if end.error_type == CudaFault.__name__:
                 return RuntimeFailure(self._run_phase(), CudaFault.__name__, message)
+        short = (self.job.memory_bytes or FAIR_MEMORY_BYTES) < FAIR_MEMORY_BYTES
         if end.excess is not None:
-            short = end.excess.startswith("memory") and (self.job.memory_bytes or 0) < FAIR_MEMORY_BYTES
-            if short:
+            if short and end.excess.startswith("memory"):
                 raise InstrumentError("out-of-memory", f"this machine has too little for {end.excess}", retry=False)
             return RuntimeFailure(self._run_phase(), "ResourceExhausted", end.excess)
-        code = "out-of-memory" if end.error_type == "OutOfMemoryError" else classify(message)
+        full = end.error_type == "OutOfMemoryError" or (short and end.error_type == "MemoryError")
+        code = "out-of-memory" if full else classify(message)
         if code is not None:
             raise InstrumentError(code, message, retry=code != "no-kernel-image")
         self._probe_device()

@@ -479,3 +479,12 @@ def test_nothing_is_left_in_shared_memory(tmp_path: Path) -> None:
     before = set(Path("/dev/shm").glob("kval-*"))
     run(tmp_path, forward("import os\nos.kill(os.getpid(), 9)"), trials=1)
     assert set(Path("/dev/shm").glob("kval-*")) - before == set()
+
+
+@pytest.mark.parametrize(
+    "taken", ["[bytearray(b'x') * (64 << 20) for _ in range(40)]", "[torch.ones(1 << 24) for _ in range(40)]"]
+)
+def test_what_a_small_machine_lacks_is_no_verdict(tmp_path: Path, taken: str) -> None:
+    with pytest.raises(InstrumentError) as caught:
+        run(tmp_path, forward(f"taken = {taken}\nreturn x + len(taken)"), memory_bytes=1 << 30)
+    assert caught.value.code == "out-of-memory"
