@@ -82,6 +82,8 @@ def main() -> None:
             with Worker(options.device, CACHE) as worker:
                 mix = candidates(worker, options.device)
                 report = soak(mix, options.jobs, options.seed, Path(scratch), lambda: worker.process_id)
+            del os.environ["TMPDIR"]
+            tempfile.tempdir = None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     about: dict[str, Json] = {
         "command": " ".join(["python", *sys.argv]),

@@ -128,6 +128,7 @@ def _settle(birth: Birth) -> None:
     kept = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES}
     os.environ.clear()
     own = {"HOME": str(birth.folder), "TMPDIR": str(birth.folder)}
+    own["HF_HUB_OFFLINE"] = "1"  # there is no network in here, and a hub's client would try again and again
     os.environ.update(kept | own | birth.environment)
 
 

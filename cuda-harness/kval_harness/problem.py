@@ -72,8 +72,19 @@ def load_module(source: str, kind: str) -> types.ModuleType:
     except ModuleNotFoundError as error:
         raise broken(f"the {kind} needs the Python package {error.name!r}; install it beside torch") from error
     except Exception as error:
+        if _is_out_of_reach(error):
+            raise broken(f"the {kind} needs files of a model hub that cannot be reached from here") from error
         raise broken(f"the {kind} cannot be run: {type(error).__name__}: {error}") from error
     return module
+
+
+def _is_out_of_reach(error: BaseException | None) -> bool:
+    """Whether a hub's client says that it has a file neither here nor there (it may not be installed at all)."""
+    while error is not None:
+        if type(error).__module__.startswith("huggingface_hub") and isinstance(error, OSError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @dataclass(frozen=True)
@@ -106,11 +117,11 @@ def describe_shapes(problem: Problem) -> Shapes:
 
 
 def problem_report(source: str) -> dict[str, Json]:
-    """The result of the `problem` request; where the problem's packages are not installed, one without shapes."""
+    """The result of the `problem` request; where what the problem needs is not to be had here, one without shapes."""
     try:
         full = load_problem(source)
     except InstrumentError as error:
-        if not isinstance(error.__cause__, ModuleNotFoundError):
+        if not isinstance(error.__cause__, ModuleNotFoundError) and not _is_out_of_reach(error.__cause__):
             raise
         unknown = Shapes(None, None, error.message).to_json()
         return {

@@ -289,24 +289,24 @@ def test_a_stop_ends_the_child_at_once(tmp_path: Path) -> None:
 
 
 def test_time_that_others_took_is_not_held_against_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On one processor with somebody who always comes first, a child that computes does not get to do it."""
+    """On one processor with others who compute, each a session of its own, which schedulers may treat as equals."""
     monkeypatch.setattr(usage, "STARVED_S", 0.5)
     processor = min(os.sched_getaffinity(0))
 
     def compute(_: Channel) -> Json:
         os.sched_setaffinity(0, {processor})
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         while True:
             pass
 
     busy = f"import os\nos.sched_setaffinity(0, {{{processor}}})\nwhile True: pass"
-    competitor = subprocess.Popen([sys.executable, "-c", busy])
+    others = [subprocess.Popen([sys.executable, "-c", busy], start_new_session=True) for _ in range(5)]
     try:
         with pytest.raises(Starved, match="waiting for a processor"):
             contained(compute, tmp_path, wall_s=2.0)
     finally:
-        competitor.kill()
-        competitor.wait()
+        for one in others:
+            one.kill()
+            one.wait()
     assert left() == []
 
 

@@ -322,7 +322,7 @@ def test_the_candidates_process_holds_neither_expected_outputs_nor_input_seeds(t
             """
             import gc, sys
             for module in list(sys.modules.values()):
-                if hasattr(module, 'get_inputs'):
+                if 'get_inputs' in vars(module):
                     module.get_inputs = lambda: [torch.zeros(1)]
             found = [one for one in gc.get_objects() if type(one) is torch.Tensor and one.shape == (x.shape[0], 32)]
             assert not found, 'something here looks like an answer'
