@@ -78,6 +78,21 @@ const table = {
     http: 501,
     fix: 'CUDA in software cannot run this kernel, which says nothing about it; judge it on a GPU (--device cuda).',
   },
+  busy: {
+    exit: 20,
+    http: 429,
+    fix: 'The queue is full; ask again after the time that Retry-After names, or add workers.',
+  },
+  deadline: {
+    exit: 21,
+    http: 504,
+    fix: 'The verdict was not there in time; it is still being made, so ask the same again, or as a job (POST /v1/jobs).',
+  },
+  unauthorised: {
+    exit: 22,
+    http: 401,
+    fix: 'Send the token of the service as `Authorization: Bearer TOKEN`, or ask below /t/TOKEN/.',
+  },
   interrupted: { exit: 130, http: 499, fix: 'Run the same command again; it continues where it stopped.' },
   internal: { exit: 70, http: 500, fix: 'This is a defect of kval; please report it with the text above.' },
 } as const;

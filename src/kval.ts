@@ -108,6 +108,7 @@ export class Kval {
   readonly storePath: string;
   #store: LabelStore | undefined;
   #pool: WorkerPool | undefined;
+  readonly #shapes = new Map<string, Promise<Problem>>();
   readonly #onNotice: ((text: string) => void) | undefined;
 
   /** `onNotice` is told what no result tells, such as that a GPU was lost. */
@@ -389,6 +390,19 @@ export class Kval {
   async hybrid(policy: HybridPolicy | string = { buildFirst: true }, model?: string): Promise<HybridValidator> {
     const given = typeof policy === 'string' ? await readPolicyFile(policy) : policy;
     return createHybridValidator({ real: this.real(), simulated: await this.simulated(model), policy: given });
+  }
+
+  /** A problem as it must be to be judged for real: the harness has looked at its shapes, once for each version. */
+  shaped(problem: Problem, small: boolean, signal?: AbortSignal): Promise<Problem> {
+    const key = `${problem.id} ${problem.sourceHash} ${small}`;
+    const known = this.#shapes.get(key);
+    if (known !== undefined) return known;
+    // No caller's signal: others may wait for the same answer.
+    const shaped = this.#shaped([problem], small).then(([one]) => one ?? problem);
+    this.#shapes.set(key, shaped);
+    shaped.catch(() => this.#shapes.delete(key));
+    signal?.throwIfAborted();
+    return shaped;
   }
 
   /** Reads one candidate and finds its problem. */

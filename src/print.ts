@@ -2,7 +2,8 @@ import Table from 'cli-table3';
 import type { ImportReport } from './import/report.js';
 import type { CollectReport } from './labels/collect.js';
 import type { Label } from './labels/label.js';
-import { type BuildRecord, type Outcome, outcomeStatuses, type Verdict } from './verdict.js';
+import { describeOutcome } from './outcome-text.js';
+import { type BuildRecord, outcomeStatuses, type Verdict } from './verdict.js';
 
 /** What the command line says: tables, verdicts and counts as text. */
 export function table(
@@ -79,7 +80,7 @@ export function describeVerdict(verdict: Verdict): string {
     ].join('\n');
   }
   return [
-    `${verdict.fidelity}: ${describe(verdict.outcome)}`,
+    `${verdict.fidelity}: ${describeOutcome(verdict.outcome)}`,
     ...describeBuild(verdict.build),
     ...(verdict.execution?.notes ?? []).map((note) => `note:       ${note}`),
     ...decided,
@@ -104,39 +105,6 @@ export function describeLabel(label: Label, options: { log: boolean }): string {
     ...logs,
     '',
   ].join('\n');
-}
-
-function describe(outcome: Outcome): string {
-  switch (outcome.status) {
-    case 'invalid':
-      return `invalid (${outcome.reason}): ${outcome.message}`;
-    case 'compile-error':
-      return [
-        `compile error (${outcome.stage}): ${outcome.message}`,
-        ...outcome.diagnostics
-          .slice(0, 10)
-          .map(
-            ({ tool, file, line, severity, message }) =>
-              `  ${tool}: ${file}${line === null ? '' : `:${line}`}: ${severity}: ${message}`,
-          ),
-      ].join('\n');
-    case 'load-error':
-      return `load error: ${outcome.message}`;
-    case 'runtime-error':
-      return `runtime error (${outcome.phase}): ${outcome.error}: ${outcome.message}`;
-    case 'timeout':
-      return `time-out (${outcome.phase}) after ${outcome.limitMs / 1_000} s`;
-    case 'mismatch':
-      return `mismatch (${outcome.how}): ${outcome.message}`;
-    case 'rejected':
-      return `rejected (${outcome.cheat}): ${outcome.evidence}`;
-    case 'correct':
-      return outcome.timing === null
-        ? `correct (largest error ${outcome.maxAbsError})`
-        : `correct, ${outcome.timing.candidateMs.median} ms against ${outcome.timing.referenceMs.median} ms, speed-up ${outcome.timing.speedup.toFixed(2)}`;
-    case 'built':
-      return 'builds and loads; not executed, so whether it is right is not known';
-  }
 }
 
 function describeBuild(build: BuildRecord | null): string[] {

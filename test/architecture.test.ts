@@ -31,10 +31,11 @@ const arrows: Record<string, readonly string[]> = {
     'tuning',
     'report',
   ],
-  commands: ['nouns', 'doctor', 'kval', 'import', 'labels', 'report', 'entrances'],
+  service: ['nouns', 'generate', 'validator', 'simulator', 'labels', 'kval'],
+  commands: ['nouns', 'doctor', 'kval', 'import', 'labels', 'report', 'service', 'entrances'],
   entrances: ['commands', 'nouns', 'doctor', 'kval', 'import', 'validator', 'labels', 'report'],
 };
-const nouns = ['problem', 'candidate', 'verdict', 'errors', 'config', 'model-card', 'wilson'];
+const nouns = ['problem', 'candidate', 'verdict', 'errors', 'config', 'model-card', 'outcome-text', 'wilson'];
 const entrances = ['cli', 'index', 'quickstart', 'print', 'progress'];
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));

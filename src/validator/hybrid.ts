@@ -29,6 +29,13 @@ export interface HybridValidator extends Validator {
   state(): HybridState;
 }
 
+/** The reasons of a decision in which nobody was doubted: both were to be compared, or a build had said it all. */
+export const decisionReasons = {
+  audit: 'audit',
+  buildDecided: 'the build decided',
+  buildAsked: 'a build was all that was asked',
+} as const;
+
 type Asked = { readonly signal?: AbortSignal; readonly step?: number };
 
 /**
@@ -70,12 +77,12 @@ export function createHybridValidator(options: HybridOptions): HybridValidator {
     const drifted = known.drift?.escalating === true;
     if (drifted || isAudited(policy, job)) {
       const [measured, predicted] = await askBoth();
-      return decide(measured, drifted ? 'the simulator has drifted from the harness' : 'audit', predicted);
+      return decide(measured, drifted ? 'the simulator has drifted from the harness' : decisionReasons.audit, predicted);
     }
     if (isWarm(policy, step)) return decide(await measure(), 'warm-up is over');
     const built = policy.buildFirst ? await buildOnly(real, job, asked) : null;
-    if (built !== null && built.outcome.status !== 'built') return decide(built, 'the build decided');
-    if (built !== null && job.settings.device === 'none') return decide(built, 'a build was all that was asked');
+    if (built !== null && built.outcome.status !== 'built') return decide(built, decisionReasons.buildDecided);
+    if (built !== null && job.settings.device === 'none') return decide(built, decisionReasons.buildAsked);
     const predicted = await simulated.predict(job, { ...signal, built: built !== null });
     const doubt = doubtOf(policy, predicted);
     if (doubt !== null) return decide(await measure(), doubt, predicted);
