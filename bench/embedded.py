@@ -85,6 +85,7 @@ def _heads(trained: Trained, test: NDArray[np.int64]) -> dict[str, Any]:
     return {
         "compiled": said(trained.compiled),
         "correct": said(trained.correct),
+        "ran": said(trained.ran),
         "logRuntimeMs": None if trained.runtime is None else trained.runtime.predict(values).tolist(),
     }
 

@@ -43,7 +43,7 @@ Out-of-fold predictions go to FILE as JSON Lines (default ${values.predictions})
 measured; --ship trains on all rows and writes the model that ships, with the figures of the last run in its card.`);
     return;
   }
-  const rows = await corpusRows(await openCorpora(config));
+  const rows = await corpusRows(await openCorpora(config), config);
   const training = {
     root: config.root,
     python: config.python,

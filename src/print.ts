@@ -70,6 +70,13 @@ export function describeVerdict(verdict: Verdict): string {
       `predicted, not measured (${verdict.simulator.engine} ${verdict.simulator.model}, calibration ${verdict.simulator.calibration})`,
       `compiles:   ${percent(compiled)}`,
       `is correct: ${correct === null ? 'this simulator does not say' : percent(correct)}`,
+      ...(verdict.outcomes === undefined
+        ? []
+        : [
+            `outcomes:   ${Object.entries(verdict.outcomes)
+              .map(([outcome, chance]) => `${outcome} ${percent(chance)}`)
+              .join(', ')}`,
+          ]),
       ...(verdict.runtimeMs === null
         ? []
         : [

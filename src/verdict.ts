@@ -171,6 +171,16 @@ export const predictedSchema = z.object({
   jobKey: z.string(),
   /** Calibrated; `correct` is the joint probability of compiling, running and being right. Null: this simulator does not predict it. */
   probabilities: z.object({ compiled: probability, correct: probability.nullable() }),
+  /** The same in full: chances of five outcomes, one in all; left out where the simulator tells only the two above. */
+  outcomes: z
+    .object({
+      invalid: probability,
+      'compile-error': probability,
+      'runtime-error': probability,
+      mismatch: probability,
+      correct: probability,
+    })
+    .optional(),
   /** Predicted runtime of a correct kernel in milliseconds, with an 80% interval; null where nothing was learned. */
   runtimeMs: z.object({ median: z.number(), low: z.number(), high: z.number() }).nullable(),
   speedup: z.number().nullable(),

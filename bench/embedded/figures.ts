@@ -31,6 +31,11 @@ export function measure(
       ({ row }) => row.compiled ?? false,
       ({ compiled }) => compiled.model,
     );
+    tables[`${split}-disjoint ran, of those compiled and wrong`] = measureVerdicts(
+      those,
+      ({ row }) => row.ran,
+      (one) => one.ranOnceWrong,
+    );
     tables[`${split}-disjoint runtime`] = measureRuntimes(those);
   }
   tables['problem-disjoint speed-up'] = measureSpeedups(folds, rows);

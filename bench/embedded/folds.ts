@@ -20,7 +20,12 @@ const foldSchema = z.object({
   test: z.array(z.int()),
   learned: z.array(z.int()),
   /** Log-odds, not calibrated; natural logarithms of milliseconds as low, median and high quantile. */
-  heads: z.object({ compiled: saidSchema, correct: saidSchema, logRuntimeMs: z.array(spreadSchema).nullable() }),
+  heads: z.object({
+    compiled: saidSchema,
+    correct: saidSchema,
+    ran: saidSchema,
+    logRuntimeMs: z.array(spreadSchema).nullable(),
+  }),
   /** The rows of the other folds' kernels with a published speed-up, and its logarithm's quantiles. */
   speedup: z.object({ rows: z.array(z.int()), logs: z.array(spreadSchema) }).nullable(),
   /** Probabilities of the TF-IDF baseline. */

@@ -14,16 +14,19 @@ export interface Guess extends Record<Head, Record<'model' | (typeof baselines)[
   readonly fold: string;
   /** That it is correct, with a build at hand that settled whether it compiles. */
   readonly correctOnceBuilt: number;
+  /** That it runs to its end, given that it compiles and is not correct. */
+  readonly ranOnceWrong: number;
   readonly logRuntimeMs: readonly [low: number, median: number, high: number] | null;
 }
 
 /** Every judged kernel of a fold, calibrated on what held-out models said of the fold's training rows. */
 export function predict(fold: Fold, rows: readonly CorpusRow[]): Guess[] {
-  const { compiled, correct, logRuntimeMs } = fold.heads;
+  const { compiled, correct, ran, logRuntimeMs } = fold.heads;
   const learned = fold.learned.map((place) => at(rows, place)).filter((row) => row.split === 'test');
   const calibration = {
     compiled: calibrationOf(fold, rows, 'compiled'),
     correct: calibrationOf(fold, rows, 'correct'),
+    ran: calibrationOf(fold, rows, 'ran'),
   };
   const majority = { compiled: shareOf(learned, 'compiled'), correct: shareOf(learned, 'correct') };
   return fold.test.map((place, index) => {
@@ -41,6 +44,7 @@ export function predict(fold: Fold, rows: readonly CorpusRow[]): Guess[] {
       fold: fold.fold,
       compiled: { model: pCompiled, ...others('compiled') },
       correct: { model: pCompiled * pGivenBuilt, ...others('correct') },
+      ranOnceWrong: calibrated(calibration.ran, at(ran.scores, index)),
       correctOnceBuilt: row.compiled === false ? 0 : pGivenBuilt,
       logRuntimeMs: logRuntimeMs === null ? null : at(logRuntimeMs, index),
     };
@@ -62,7 +66,7 @@ export function lineOf({ row, split, fold, compiled, correct }: Guess): string {
   });
 }
 
-function calibrationOf(fold: Fold, rows: readonly CorpusRow[], head: Head): ReturnType<typeof calibrateHead> {
+function calibrationOf(fold: Fold, rows: readonly CorpusRow[], head: Head | 'ran'): ReturnType<typeof calibrateHead> {
   const truths = rows.map((row) => row[head]);
   return calibrateHead(new Scored(), outOfFold(fold.heads[head].heldOut, truths));
 }

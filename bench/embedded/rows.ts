@@ -1,16 +1,23 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
+import type { Config } from '../../src/config.js';
+import { examplesOf } from '../../src/dataset/examples.js';
+import { withoutExpectation } from '../../src/dataset/row.js';
 import { problemUnit } from '../../src/dataset/split.js';
-import type { ImportedCandidate } from '../../src/import/candidates.js';
+import { type ImportedCandidate, readCandidates } from '../../src/import/candidates.js';
 import type { PublishedKind } from '../../src/import/published.js';
+import { importLabels } from '../../src/labels/exchange.js';
+import { LabelStore } from '../../src/labels/store.js';
 import type { Problem } from '../../src/problem.js';
-import type { LabelledText } from '../../src/tuning/feature-file.js';
+import { failureOf, type LabelledText } from '../../src/tuning/feature-file.js';
 import type { Corpora, Corpus } from '../corpora.js';
 
 /** A published kernel, or one of the speed-ups published of it; `split: 'test'` marks rows that are judged. */
 export interface CorpusRow extends LabelledText {
   /** Its hash. */
   readonly candidate: string;
-  readonly corpus: Corpus;
+  readonly corpus: Corpus | 'own';
   readonly generator: string;
   readonly level: number;
   /** What kval's own build came to; null where there was none, or where the fast build declined. */
@@ -20,7 +27,7 @@ export interface CorpusRow extends LabelledText {
 }
 
 /** What a label means here is said in models/embedded/README.md. */
-export async function corpusRows(corpora: Corpora): Promise<CorpusRow[]> {
+export async function corpusRows(corpora: Corpora, config: Config): Promise<CorpusRow[]> {
   const rows: CorpusRow[] = [];
   const seen = new Set<string>();
   for (const corpus of ['techno', 'hzeng', 'cuda-l1'] as const) {
@@ -35,7 +42,8 @@ export async function corpusRows(corpora: Corpora): Promise<CorpusRow[]> {
       if (corpus === 'cuda-l1') rows.push(...speedupRows(row, one.published));
     }
   }
-  return rows;
+  const judged = rows.filter((row) => row.split === 'test').length;
+  return [...rows, ...(await ownRows(config, judged))];
 }
 
 const judgedKinds: ReadonlySet<PublishedKind | undefined> = new Set<PublishedKind>([
@@ -66,6 +74,8 @@ function rowOf(
     unit: problemUnit(problem.id),
     compiled: published?.kind === 'cuda-fault' ? null : judged ? compiled : (compiled ?? built),
     correct: judged ? (published?.correct ?? null) : null,
+    invalid: null,
+    ran: ranOf(published?.kind),
     runtimeMs: published?.correct === true ? published.runtimeMs : null,
     text: {
       problem: problem.source,
@@ -78,6 +88,12 @@ function rowOf(
   };
 }
 
+/** KernelBench calls what is no kernel and what does not compile by one name, so nothing is known of `invalid`. */
+function ranOf(kind: PublishedKind | undefined): boolean | null {
+  if (kind === 'mismatch') return true;
+  return kind === 'runtime-error' || kind === 'cuda-fault' ? false : null;
+}
+
 const speedupsSchema = z.object({ speedup: z.record(z.string(), z.json()) });
 
 /** One row for each GPU that CUDA-L1 gives a speed-up for; they teach nothing else, since that kernel has its row. */
@@ -85,7 +101,59 @@ function speedupRows(row: CorpusRow, published: ImportedCandidate['published']):
   const raw = speedupsSchema.safeParse(published?.raw);
   return Object.entries(raw.data?.speedup ?? {}).flatMap(([device, speedup]) =>
     typeof speedup === 'number' && speedup > 0
-      ? [{ ...row, compiled: null, built: null, speedup, text: { ...row.text, device } }]
+      ? [{ ...row, compiled: null, ran: null, built: null, speedup, text: { ...row.text, device } }]
       : [],
   );
+}
+
+/**
+ * Our own labelled kernels, as they ship: learned from, never judged. No more of them, by hash, than `most`, so that they do
+ * not drown the others. Samples and their mutants are left to the tests.
+ */
+async function ownRows({ root, home, starterCandidatesFolder }: Config, most: number): Promise<CorpusRow[]> {
+  const rows: CorpusRow[] = [];
+  const samples = new Set<string>();
+  for (const { candidate } of (await readCandidates(starterCandidatesFolder, { format: 'files', set: 'starter' }))
+    .items) {
+    samples.add(candidate.hash);
+  }
+  const datasetsFolder = join(root, 'datasets');
+  const path = join(home, 'embedded', 'own.db');
+  await rm(path, { force: true });
+  const store = LabelStore.open(path);
+  try {
+    for (const set of await readdir(datasetsFolder, { withFileTypes: true })) {
+      if (set.isDirectory()) await importLabels(store, join(datasetsFolder, set.name, 'labels.jsonl.gz'));
+    }
+    for (const { problem, candidate, label } of examplesOf(store, 'harness')) {
+      if (samples.has(candidate.hash) || samples.has(candidate.parent ?? '')) continue;
+      rows.push({
+        candidate: candidate.hash,
+        corpus: 'own',
+        generator: candidate.generator,
+        level: problem.level,
+        built: null,
+        ownLabel: true,
+        speedup: null,
+        split: 'train',
+        unit: problem.id,
+        compiled: label.compiled,
+        correct: label.correct,
+        ...failureOf(label.status),
+        runtimeMs: null,
+        text: {
+          problem: problem.source,
+          level: problem.level,
+          candidate: withoutExpectation(candidate.source),
+          language: candidate.language,
+          device: null,
+          referenceRuntimeMs: null,
+        },
+      });
+    }
+  } finally {
+    store.close();
+    await rm(path, { force: true });
+  }
+  return rows.sort((a, b) => (a.candidate < b.candidate ? -1 : 1)).slice(0, most);
 }

@@ -22,8 +22,8 @@ export async function ship(
   const metrics = await lastFigures(config);
   const learned = rows.map((row): CorpusRow => ({ ...row, split: 'train' }));
   const id = sha256(
-    ...learned.map(({ candidate, compiled, correct, runtimeMs, speedup }) =>
-      JSON.stringify([candidate, compiled, correct, runtimeMs, speedup]),
+    ...learned.map(({ candidate, compiled, correct, invalid, ran, runtimeMs, speedup }) =>
+      JSON.stringify([candidate, compiled, correct, invalid, ran, runtimeMs, speedup]),
     ),
   ).slice(0, 16);
   const known = learned.filter((row) => row.compiled !== null || row.correct !== null);
@@ -33,6 +33,8 @@ export async function ship(
     const calibration = makeCalibration(model.id, {
       compiled: calibrateHead(none, heldOut.compiled),
       correct: heldOut.correct === null ? null : calibrateHead(none, heldOut.correct),
+      ...(heldOut.invalid === null ? {} : { invalid: calibrateHead(none, heldOut.invalid) }),
+      ...(heldOut.ran === null ? {} : { ran: calibrateHead(none, heldOut.ran) }),
     });
     await writeCard(draft, calibration, {
       format: 'kval-model-card',
@@ -103,8 +105,8 @@ function sourcesOf(known: readonly CorpusRow[]): ModelCard['dataset']['sources']
   for (const { ownLabel, corpus, generator } of known) {
     const source = {
       labels: ownLabel ? 'harness' : 'published',
-      fidelity: ownLabel ? 'built' : 'published',
-      set: corpus === 'cuda-l1' ? 'cuda-l1' : 'kernelbench',
+      fidelity: corpus === 'own' ? 'emulated' : ownLabel ? 'built' : 'published',
+      set: corpus === 'own' ? 'starter' : corpus === 'cuda-l1' ? 'cuda-l1' : 'kernelbench',
       generator,
     };
     const key = JSON.stringify(Object.values(source));

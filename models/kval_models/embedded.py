@@ -37,6 +37,8 @@ class Trained:
     columns: Columns
     compiled: Fitted
     correct: Fitted | None
+    invalid: Fitted | None
+    ran: Fitted | None
     runtime: Quantiles | None
     speedup: Quantiles | None
 
@@ -58,26 +60,34 @@ def train_embedded(matrix: Matrix, out: Path, *, seed: int, progress: Progress) 
     out.mkdir(parents=True, exist_ok=True)
     model = {
         "format": "kval-embedded",
-        "formatVersion": 2,
+        "formatVersion": 3,
         "featureVersion": matrix.feature_version,
         "dataset": matrix.dataset,
         "grams": list(trained.columns.grams),
         "heads": {
             "compiled": trained.compiled.head.export(),
-            "correct": None if trained.correct is None else trained.correct.head.export(),
+            "correct": _export(trained.correct),
+            "invalid": _export(trained.invalid),
+            "ran": _export(trained.ran),
             "runtime": None if trained.runtime is None else trained.runtime.export(),
             "speedup": None if trained.speedup is None else trained.speedup.export(),
         },
     }
-    scores = {"compiled": _scores(trained.compiled), "correct": trained.correct and _scores(trained.correct)}
+    scores = {
+        "compiled": _scores(trained.compiled),
+        "correct": _scores(trained.correct),
+        "invalid": _scores(trained.invalid),
+        "ran": _scores(trained.ran),
+    }
     (out / "model.json").write_text(json.dumps(model, separators=(",", ":"), allow_nan=False), encoding="utf-8")
     (out / "scores.json").write_text(json.dumps(scores, allow_nan=False), encoding="utf-8")
     step("export")
 
 
 def train_heads(matrix: Matrix, *, seed: int, step: Callable[[str], None]) -> Trained:
-    """The heads: log-odds that it compiles; log-odds that it is correct given that it compiles; logarithms of the
-    runtime in milliseconds and of the speed-up over the reference, given that it is correct, at three quantiles.
+    """The heads: log-odds that it compiles; that it is correct given that it compiles; that it is no kernel at all given
+    that it does not compile; that it runs to its end given that it compiles and is not correct; logarithms of the runtime
+    in milliseconds and of the speed-up over the reference, given that it is correct, at three quantiles.
 
     Raises `MatrixError` where there is too little to train on.
     """
@@ -90,12 +100,19 @@ def train_heads(matrix: Matrix, *, seed: int, step: Callable[[str], None]) -> Tr
     step("columns")
     compiled = _fit(matrix, columns, "compiled", built, matrix.compiled, seed, step)
     correct = _fit(matrix, columns, "correct", judged, matrix.correct, seed, step) if with_correct else None
+    failed: dict[str, Fitted | None] = {"invalid": None, "ran": None}
+    for name, labels in _failures(matrix):
+        rows = np.flatnonzero(matrix.train & ~np.isnan(labels))
+        if _both_classes(labels, rows):
+            failed[name] = _fit(matrix, columns, name, rows, labels, seed, step)
     quantiles: dict[str, Quantiles | None] = {"runtime": None, "speedup": None}
     for name, rows, logs in (("runtime", timed, matrix.log_runtime), ("speedup", compared, matrix.log_speedup)):
         if len(rows) >= LEAST_TIMED:
             quantiles[name] = Quantiles(columns, rows, logs, matrix.groups, seed)
             step(name)
-    return Trained(columns, compiled, correct, quantiles["runtime"], quantiles["speedup"])
+    return Trained(
+        columns, compiled, correct, failed["invalid"], failed["ran"], quantiles["runtime"], quantiles["speedup"]
+    )
 
 
 def _rows(matrix: Matrix) -> tuple[Rows, Rows, Rows, Rows]:
@@ -108,6 +125,10 @@ def _rows(matrix: Matrix) -> tuple[Rows, Rows, Rows, Rows]:
     )
 
 
+def _failures(matrix: Matrix) -> tuple[tuple[str, Floats], ...]:
+    return ("invalid", matrix.invalid), ("ran", matrix.ran)
+
+
 def _both_classes(labels: Floats, rows: Rows) -> bool:
     return bool(min((labels[rows] == 1).sum(), (labels[rows] == 0).sum()) >= LEAST_OF_A_CLASS)
 
@@ -115,6 +136,9 @@ def _both_classes(labels: Floats, rows: Rows) -> bool:
 def _steps(matrix: Matrix) -> int:
     _, judged, timed, compared = _rows(matrix)
     heads = 1 + int(_both_classes(matrix.correct, judged))
+    heads += sum(
+        _both_classes(labels, np.flatnonzero(matrix.train & ~np.isnan(labels))) for _, labels in _failures(matrix)
+    )
     return 2 + (FOLDS + 1) * heads + int(len(timed) >= LEAST_TIMED) + int(len(compared) >= LEAST_TIMED)
 
 
@@ -133,5 +157,9 @@ def _fit(
     return Fitted(final, rows[known], held_out[known])
 
 
-def _scores(fitted: Fitted) -> Json:
-    return {"rows": fitted.rows.tolist(), "scores": fitted.held_out.tolist()}
+def _export(fitted: Fitted | None) -> Json:
+    return None if fitted is None else fitted.head.export()
+
+
+def _scores(fitted: Fitted | None) -> Json:
+    return None if fitted is None else {"rows": fitted.rows.tolist(), "scores": fitted.held_out.tolist()}

@@ -40,6 +40,8 @@ class Matrix:
     groups: NDArray[np.int64]
     compiled: NDArray[np.float64]
     correct: NDArray[np.float64]
+    invalid: NDArray[np.float64]
+    ran: NDArray[np.float64]
     log_runtime: NDArray[np.float64]
     log_speedup: NDArray[np.float64]
     findings: dict[str, Findings]
@@ -73,6 +75,8 @@ def read_matrix(path: Path) -> Matrix:
             groups=np.array(header["group"], dtype=np.int64),
             compiled=_numbers(header["compiled"]),
             correct=_numbers(header["correct"]),
+            invalid=_numbers(header["invalid"]),
+            ran=_numbers(header["ran"]),
             log_runtime=_numbers(header["logRuntimeMs"]),
             log_speedup=_numbers(header["logSpeedup"]),
             findings={

@@ -97,14 +97,14 @@ function measuredFacts({ outcome }: Measured): Own {
   };
 }
 
-function predictedFacts({ probabilities, speedup, runtimeMs, confidence }: Predicted): Own {
+function predictedFacts({ probabilities, outcomes, speedup, runtimeMs, confidence }: Predicted): Own {
   const compiled = probabilities.compiled >= 0.5;
   const correct = compiled && (probabilities.correct ?? 0) >= 0.5;
   const known = probabilities.correct !== null || !compiled;
   const speed = correct ? speedup : null;
   const kernelMs = correct ? (runtimeMs?.median ?? 0) : 0;
   return {
-    status: !compiled ? 'compile-error' : correct ? 'correct' : known ? 'mismatch' : 'built',
+    status: correct ? 'correct' : known ? failureOf(compiled, outcomes) : 'built',
     compiled: flagOf(compiled),
     correct: flagOf(correct),
     correct_known: flagOf(known),
@@ -117,6 +117,13 @@ function predictedFacts({ probabilities, speedup, runtimeMs, confidence }: Predi
     confidence,
     predicted: 1,
   };
+}
+
+/** The likelier of the failures that are left; a simulator that cannot tell them apart names the commoner one. */
+function failureOf(compiled: boolean, outcomes: Predicted['outcomes']): Facts['status'] {
+  const likelier = <S extends keyof NonNullable<Predicted['outcomes']>>(usual: S, other: S): S =>
+    outcomes !== undefined && outcomes[other] > outcomes[usual] ? other : usual;
+  return compiled ? likelier('mismatch', 'runtime-error') : likelier('compile-error', 'invalid');
 }
 
 function flagOf(value: boolean): 0 | 1 {

@@ -14,8 +14,10 @@ export function feedbackOf(verdict: Verdict, facts: Facts): string {
 function predictedText(facts: Facts): string {
   const chance = (probability: number): string => `${(100 * probability).toFixed(0)}%`;
   const said = `predicted, not run (compiles ${chance(facts.p_compiled)}, correct ${chance(facts.p_correct)})`;
+  if (facts.status === 'invalid') return `invalid: ${said}`;
   if (facts.compiled === 0) return `compile error: ${said}`;
+  if (facts.status === 'runtime-error') return `runtime error: ${said}`;
   if (facts.correct_known === 0) return `builds: ${said.replace(/, correct [^)]*/, '')}`;
-  if (facts.correct === 0) return `fails or gives wrong values: ${said}`;
+  if (facts.correct === 0) return `wrong values: ${said}`;
   return facts.timed === 1 ? `correct, speed-up ${facts.speedup.toFixed(2)}: ${said}` : `correct: ${said}`;
 }

@@ -24,7 +24,13 @@ export const calibrationSchema = z.object({
   format: z.literal('kval-calibration'),
   id: z.string(),
   model: z.string(),
-  heads: z.object({ compiled: headCalibrationSchema, correct: headCalibrationSchema.nullable() }),
+  heads: z.object({
+    compiled: headCalibrationSchema,
+    correct: headCalibrationSchema.nullable(),
+    /** Of a model that tells failures apart. */
+    invalid: headCalibrationSchema.optional(),
+    ran: headCalibrationSchema.optional(),
+  }),
 });
 export type Calibration = z.infer<typeof calibrationSchema>;
 

@@ -28,7 +28,7 @@ const quantilesSchema = z.object({ low: forestSchema, median: forestSchema, high
 /** `model.json` (or `model.json.gz`): trees as arrays, read by this process, written by `kval_models`. */
 export const embeddedModelSchema = z.object({
   format: z.literal('kval-embedded'),
-  formatVersion: z.literal(2),
+  formatVersion: z.literal(3),
   featureVersion: z.string(),
   dataset: z.string(),
   /** The hashed columns in use, in the order in which they follow the parsed features. */
@@ -41,6 +41,10 @@ export const embeddedModelSchema = z.object({
   heads: z.object({
     compiled: headSchema,
     correct: headSchema.nullable(),
+    /** Given that it does not compile: there is no CUDA kernel of a ModelNew. */
+    invalid: headSchema.nullable(),
+    /** Given that it compiles and is not correct: it runs to its end. */
+    ran: headSchema.nullable(),
     /** Natural logarithm of milliseconds, at three quantiles. */
     runtime: quantilesSchema,
     /** Natural logarithm of the reference's time over the kernel's. */
@@ -48,7 +52,7 @@ export const embeddedModelSchema = z.object({
   }),
 });
 
-/** The model itself: log-odds from texts, nothing calibrated; `correct` is given that the kernel compiles. */
+/** The model itself: log-odds from texts, nothing calibrated; what each is given, the schema above says. */
 export interface EmbeddedModel {
   readonly id: string;
   readonly dataset: string;
@@ -60,6 +64,8 @@ export interface EmbeddedModel {
 export interface Scores {
   readonly compiled: number;
   readonly correct: number | null;
+  readonly invalid: number | null;
+  readonly ran: number | null;
   readonly logRuntimeMs: Spread | null;
   readonly logSpeedup: Spread | null;
 }
@@ -94,7 +100,18 @@ export async function openEmbeddedSimulator(options: EmbeddedOptions): Promise<S
         : reference === null || runtimeMs === null
           ? null
           : reference / runtimeMs.median;
-    return { probabilities, runtimeMs, speedup, confidence: confidenceOf(probabilities) };
+    const given = (name: 'invalid' | 'ran'): number | null => {
+      const [curve, score] = [calibration.heads[name], scores[name]];
+      return curve === undefined || score === null ? null : calibrated(curve, score);
+    };
+    const outcomes = outcomesOf(probabilities, given('invalid'), given('ran'));
+    return {
+      probabilities,
+      ...(outcomes === null ? {} : { outcomes }),
+      runtimeMs,
+      speedup,
+      confidence: confidenceOf(probabilities),
+    };
   };
   return {
     engine: 'embedded',
@@ -102,6 +119,23 @@ export async function openEmbeddedSimulator(options: EmbeddedOptions): Promise<S
     calibration: calibration.id,
     predict: async (job, wanted) => predict(job, wanted),
     close: async () => {},
+  };
+}
+
+/** The chances of five outcomes, one in all; null where the model cannot tell failures of one kind apart. */
+function outcomesOf(
+  { compiled, correct }: Prediction['probabilities'],
+  invalid: number | null,
+  ran: number | null,
+): NonNullable<Prediction['outcomes']> | null {
+  if (correct === null || invalid === null || ran === null) return null;
+  const wrong = compiled - correct;
+  return {
+    invalid: (1 - compiled) * invalid,
+    'compile-error': (1 - compiled) * (1 - invalid),
+    'runtime-error': wrong * (1 - ran),
+    mismatch: wrong * ran,
+    correct,
   };
 }
 
@@ -158,10 +192,13 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
   });
   const packQuantiles = (quantiles: z.infer<typeof quantilesSchema>): readonly Forest[] | null =>
     quantiles === null ? null : [pack(quantiles.low), pack(quantiles.median), pack(quantiles.high)];
-  const { compiled, correct, runtime, speedup } = model.heads;
+  const { compiled, runtime, speedup } = model.heads;
+  const packed = (head: z.infer<typeof headSchema> | null): Head | null => (head === null ? null : packHead(head));
   const heads = {
     compiled: packHead(compiled),
-    correct: correct === null ? null : packHead(correct),
+    correct: packed(model.heads.correct),
+    invalid: packed(model.heads.invalid),
+    ran: packed(model.heads.ran),
     runtime: packQuantiles(runtime),
     speedup: packQuantiles(speedup),
   };
@@ -179,6 +216,8 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
       return {
         compiled: scoreHead(heads.compiled, values),
         correct: heads.correct === null ? null : scoreHead(heads.correct, values),
+        invalid: heads.invalid === null ? null : scoreHead(heads.invalid, values),
+        ran: heads.ran === null ? null : scoreHead(heads.ran, values),
         logRuntimeMs: heads.runtime === null ? null : spread(heads.runtime, values),
         logSpeedup: heads.speedup === null ? null : spread(heads.speedup, values),
       };

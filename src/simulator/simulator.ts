@@ -2,7 +2,7 @@ import type { Job } from '../candidate.js';
 import type { Predicted } from '../verdict.js';
 
 /** What a simulator expects of a job; the validator around it adds whose word it is and how long it took. */
-export type Prediction = Pick<Predicted, 'probabilities' | 'runtimeMs' | 'speedup' | 'confidence'>;
+export type Prediction = Pick<Predicted, 'probabilities' | 'outcomes' | 'runtimeMs' | 'speedup' | 'confidence'>;
 
 export interface PredictOptions {
   readonly signal?: AbortSignal;

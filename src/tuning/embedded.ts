@@ -74,14 +74,20 @@ async function calibrate(
 ): Promise<Calibration> {
   const compiled = new Scored();
   const correct = new Scored();
+  const invalid = new Scored();
+  const ran = new Scored();
   for await (const row of featureRows(dataset, 'validation', signal)) {
     const scores = model.score(row.text);
     compiled.add(scores.compiled, row.compiled);
     if (scores.correct !== null && row.compiled && row.correct !== null) correct.add(scores.correct, row.correct);
+    if (scores.invalid !== null && row.invalid !== null) invalid.add(scores.invalid, row.invalid);
+    if (scores.ran !== null && row.ran !== null) ran.add(scores.ran, row.ran);
   }
   return makeCalibration(model.id, {
     compiled: calibrateHead(compiled, heldOut.compiled),
     correct: heldOut.correct === null ? null : calibrateHead(correct, heldOut.correct),
+    ...(heldOut.invalid === null ? {} : { invalid: calibrateHead(invalid, heldOut.invalid) }),
+    ...(heldOut.ran === null ? {} : { ran: calibrateHead(ran, heldOut.ran) }),
   });
 }
 
@@ -124,15 +130,17 @@ async function describe(
 }
 
 export function cardHeads(model: EmbeddedModel, { heads }: Calibration): ModelCard['heads'] {
-  const head = (name: string, made: HeadCalibration | null): ModelCard['heads'][number] => ({
+  const head = (name: string, made: HeadCalibration | null | undefined): ModelCard['heads'][number] => ({
     name,
-    trained: made !== null,
+    trained: made !== null && made !== undefined,
     calibratedOn: made?.basis ?? 'none',
     calibrationRows: made?.rows ?? 0,
   });
   return [
     head('compiled', heads.compiled),
     head('correct', heads.correct),
+    head('invalid', heads.invalid),
+    head('ran', heads.ran),
     { name: 'runtime', trained: model.predictsRuntime, calibratedOn: 'none', calibrationRows: 0 },
   ];
 }

@@ -10,6 +10,7 @@ import {
   gramColumns,
   type JobText,
 } from '../simulator/features.js';
+import type { OutcomeStatus } from '../verdict.js';
 
 /** What is known of a kernel; `split` says which rows may be learned from, `unit` which rows must not be parted. */
 export interface LabelledText {
@@ -17,11 +18,17 @@ export interface LabelledText {
   readonly unit: string;
   readonly compiled: boolean | null;
   readonly correct: boolean | null;
+  /** Of what did not compile: whether there was no CUDA kernel of a ModelNew to build; null where nobody knows, or it compiled. */
+  readonly invalid: boolean | null;
+  /** Of what compiled and is not correct: whether it ran to its end; null where nobody knows, or it is otherwise. */
+  readonly ran: boolean | null;
   readonly runtimeMs: number | null;
   /** Time of the reference over that of the kernel, on one device. */
   readonly speedup: number | null;
   readonly text: JobText;
 }
+
+export type VerdictHead = 'compiled' | 'correct' | 'invalid' | 'ran';
 
 export interface FeatureRow extends LabelledText {
   readonly compiled: boolean;
@@ -52,11 +59,33 @@ export async function* featureRows(
       unit: problemUnit(row.problem.id),
       compiled: row.label.compiled,
       correct: row.label.correct,
+      ...failureOf(row.label.status),
       runtimeMs: row.label.runtimeMs,
       speedup: speedupOf(row.label),
       text: textOfRow(row),
       row,
     };
+  }
+}
+
+/** What an outcome tells of the two questions about failures. */
+export function failureOf(status: OutcomeStatus | null): Pick<LabelledText, 'invalid' | 'ran'> {
+  switch (status) {
+    case 'invalid':
+      return { invalid: true, ran: null };
+    case 'compile-error':
+    case 'load-error':
+      return { invalid: false, ran: null };
+    case 'mismatch':
+    case 'rejected':
+      return { invalid: null, ran: true };
+    case 'runtime-error':
+      return { invalid: null, ran: false };
+    case 'timeout':
+    case 'correct':
+    case 'built':
+    case null:
+      return { invalid: null, ran: null };
   }
 }
 
@@ -73,10 +102,12 @@ export async function writeFeatures(
   dataset: string,
   path: string,
   onRow?: (done: number) => void,
-): Promise<{ compiled: readonly (boolean | null)[]; correct: readonly (boolean | null)[] }> {
+): Promise<Readonly<Record<VerdictHead, readonly (boolean | null)[]>>> {
   const labels = { split: [] as string[], group: [] as number[] };
   const compiled: (number | null)[] = [];
   const correct: (number | null)[] = [];
+  const invalid: (number | null)[] = [];
+  const ran: (number | null)[] = [];
   const logRuntimeMs: (number | null)[] = [];
   const logSpeedup: (number | null)[] = [];
   const parsed: Float32Array[] = [];
@@ -98,6 +129,8 @@ export async function writeFeatures(
     labels.group.push(units.get(row.unit) ?? 0);
     compiled.push(asNumber(row.compiled));
     correct.push(asNumber(row.correct));
+    invalid.push(asNumber(row.invalid));
+    ran.push(asNumber(row.ran));
     logRuntimeMs.push(row.runtimeMs === null ? null : Math.log(row.runtimeMs));
     logSpeedup.push(row.speedup === null ? null : Math.log(row.speedup));
     onRow?.(parsed.length);
@@ -113,6 +146,8 @@ export async function writeFeatures(
     ...labels,
     compiled,
     correct,
+    invalid,
+    ran,
     logRuntimeMs,
     logSpeedup,
     findings,
@@ -127,7 +162,12 @@ export async function writeFeatures(
   } finally {
     await file.close();
   }
-  return { compiled: compiled.map(asBoolean), correct: correct.map(asBoolean) };
+  return {
+    compiled: compiled.map(asBoolean),
+    correct: correct.map(asBoolean),
+    invalid: invalid.map(asBoolean),
+    ran: ran.map(asBoolean),
+  };
 }
 
 function asNumber(value: boolean | null): number | null {

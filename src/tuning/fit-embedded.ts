@@ -5,7 +5,7 @@ import { gzip } from 'node:zlib';
 import { z } from 'zod';
 import { fitCurve, type HeadCalibration } from '../simulator/calibration.js';
 import { type EmbeddedModel, loadEmbeddedModel } from '../simulator/embedded.js';
-import { type LabelledText, writeFeatures } from './feature-file.js';
+import { type LabelledText, type VerdictHead, writeFeatures } from './feature-file.js';
 import { runModels, type TrainProgress } from './run-models.js';
 
 export interface FitOptions {
@@ -22,7 +22,7 @@ export interface FittedModel {
   readonly model: EmbeddedModel;
   readonly bytes: number;
   /** Scores of the training rows, each by a model that had not seen it, with the truth. */
-  readonly heldOut: { readonly compiled: Scored; readonly correct: Scored | null };
+  readonly heldOut: Readonly<Record<'compiled', Scored> & Record<Exclude<VerdictHead, 'compiled'>, Scored | null>>;
 }
 
 /** Learns from `rows` (`total` of them) and leaves `model.json`, packed where it is large, in `folder`. */
@@ -40,7 +40,9 @@ export async function fitEmbedded(
     ['train-embedded', '--matrix', matrix, '--out', folder, '--seed', String(options.seed ?? 1)],
     options,
   );
-  const { compiled, correct } = scoresSchema.parse(JSON.parse(await readFile(join(folder, 'scores.json'), 'utf8')));
+  const { compiled, correct, invalid, ran } = scoresSchema.parse(
+    JSON.parse(await readFile(join(folder, 'scores.json'), 'utf8')),
+  );
   await rm(matrix);
   await rm(join(folder, 'scores.json'));
   const bytes = await pack(join(folder, 'model.json'));
@@ -50,12 +52,19 @@ export async function fitEmbedded(
     heldOut: {
       compiled: outOfFold(compiled, labels.compiled),
       correct: correct === null ? null : outOfFold(correct, labels.correct),
+      invalid: invalid === null ? null : outOfFold(invalid, labels.invalid),
+      ran: ran === null ? null : outOfFold(ran, labels.ran),
     },
   };
 }
 
 export const headScoresSchema = z.object({ rows: z.array(z.int()), scores: z.array(z.number()) });
-const scoresSchema = z.object({ compiled: headScoresSchema, correct: headScoresSchema.nullable() });
+const scoresSchema = z.object({
+  compiled: headScoresSchema,
+  correct: headScoresSchema.nullable(),
+  invalid: headScoresSchema.nullable(),
+  ran: headScoresSchema.nullable(),
+});
 
 /** Past this size the model is kept compressed: what ships should stay small. */
 const packAbove = 1_000_000;

@@ -167,6 +167,8 @@ function scoresOf(said: SaidOfRow | undefined, { prior, runtime }: OpenaiCalibra
       said?.runtimeMs == null || runtime === null
         ? null
         : [logRuntimeMs(runtime.low), logRuntimeMs(runtime.median), logRuntimeMs(runtime.high)],
+    invalid: null,
+    ran: null,
     logSpeedup: null,
   };
 }
