@@ -85,9 +85,9 @@ def train_embedded(matrix: Matrix, out: Path, *, seed: int, progress: Progress) 
 
 
 def train_heads(matrix: Matrix, *, seed: int, step: Callable[[str], None]) -> Trained:
-    """The heads: log-odds that it compiles; that it is correct given that it compiles; that it is no kernel at all given
-    that it does not compile; that it runs to its end given that it compiles and is not correct; logarithms of the runtime
-    in milliseconds and of the speed-up over the reference, given that it is correct, at three quantiles.
+    """The heads: log-odds that it compiles; that it is correct given that it compiles; that there is no kernel at all
+    given that it does not compile; that it runs to its end given that it compiles and is not correct; logarithms of the
+    runtime in milliseconds and of the speed-up over the reference, given that it is correct, at three quantiles.
 
     Raises `MatrixError` where there is too little to train on.
     """
