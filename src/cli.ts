@@ -9,6 +9,7 @@ import { mutateCommands } from './commands/mutate.js';
 import { policyCommands } from './commands/policy.js';
 import { problemCommands } from './commands/problems.js';
 import { end, stop } from './commands/run.js';
+import { serveCommands } from './commands/serve.js';
 import { simulatorCommands } from './commands/simulator.js';
 import { errorTable, KvalError } from './errors.js';
 
@@ -32,6 +33,7 @@ labelCommands(program);
 learnCommands(program);
 judgeCommands(program);
 policyCommands(program);
+serveCommands(program);
 simulatorCommands(program);
 
 await program.parseAsync().catch(end);

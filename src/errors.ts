@@ -93,6 +93,16 @@ const table = {
     http: 401,
     fix: 'Send the token of the service as `Authorization: Bearer TOKEN`, or ask below /t/TOKEN/.',
   },
+  conflict: {
+    exit: 23,
+    http: 422,
+    fix: 'Use another Idempotency-Key for another request; the same key stands for the same request.',
+  },
+  closing: {
+    exit: 24,
+    http: 503,
+    fix: 'The service finishes what it has accepted and then ends; ask again when it has been started anew.',
+  },
   interrupted: { exit: 130, http: 499, fix: 'Run the same command again; it continues where it stopped.' },
   internal: { exit: 70, http: 500, fix: 'This is a defect of kval; please report it with the text above.' },
 } as const;

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { type Candidate, type Job, jobKey, makeCandidate, type Settings, settingsSchema } from '../candidate.js';
 import { toKvalError } from '../errors.js';
 import { extractCode } from '../generate/extract-code.js';
-import type { Kval } from '../kval.js';
+import type { Kval, Mode } from '../kval.js';
 import { selectProblems } from '../labels/select.js';
 import { makeProblem, type Problem, parseProblemId, problemId, sha256 } from '../problem.js';
 import type { Verdict } from '../verdict.js';
@@ -34,6 +34,9 @@ export interface Judge {
   /** The reply with all its keys for callers that cannot bear an error. */
   infraReply(thrown: unknown, request?: Partial<JudgeRequest>): Reply;
   readonly modes: Modes;
+  /** What holds where a request names no other. */
+  readonly reward: RewardName;
+  settings(): Settings;
   /** How many kernels are being judged or wait for it, each once however many callers wait. */
   pending(): number;
 }
@@ -41,7 +44,8 @@ export interface Judge {
 export interface JudgeOptions {
   readonly kval: Kval;
   readonly modes: Modes;
-  readonly settings: Settings;
+  /** What a request's own settings are put into; a function where they change with the mode. */
+  readonly settings: Settings | (() => Settings);
   readonly reward: RewardName;
   /** How many different kernels may be pending; one more is `busy`. */
   readonly queueLimit: number;
@@ -59,8 +63,17 @@ interface Judged {
   readonly verdict: Verdict;
 }
 
+interface About {
+  readonly problem: string;
+  /** Of the validator that judged, whatever the mode has become meanwhile. */
+  readonly mode: Mode;
+  readonly startedAt: number;
+  readonly cached: boolean;
+}
+
 export async function openJudge(options: JudgeOptions): Promise<Judge> {
-  const { kval, modes, settings: ownSettings, reward: ownReward, queueLimit, remember = 20_000 } = options;
+  const { kval, modes, reward: ownReward, queueLimit, remember = 20_000 } = options;
+  const ownSettings = (): Settings => (typeof options.settings === 'function' ? options.settings() : options.settings);
   const store = await kval.store();
   const remembered = new LRUCache<string, Judged>({ max: remember });
   const flights: Flights<Judged> = openFlights(queueLimit);
@@ -107,7 +120,7 @@ export async function openJudge(options: JudgeOptions): Promise<Judge> {
   const replyOf = (
     judged: Omit<Judged, 'verdict'> & { readonly verdict: Verdict | null },
     request: Partial<JudgeRequest>,
-    about: { readonly problem: string; readonly startedAt: number; readonly cached: boolean },
+    about: About,
   ): Reply => {
     const name = request.reward ?? ownReward;
     const reply: Reply = {
@@ -118,7 +131,7 @@ export async function openJudge(options: JudgeOptions): Promise<Judge> {
       feedback: judged.feedback,
       reward_name: name,
       validator: judged.validator,
-      mode: modes.present().mode,
+      mode: about.mode,
       problem_id: about.problem,
       ...(request.details === true && judged.verdict !== null
         ? { details: JSON.parse(JSON.stringify(judged.verdict)) }
@@ -130,17 +143,19 @@ export async function openJudge(options: JudgeOptions): Promise<Judge> {
 
   return {
     modes,
+    reward: ownReward,
+    settings: ownSettings,
     pending: () => flights.size(),
     async judge(request, call = {}) {
       const startedAt = performance.now();
       const problem = problemOf(request);
-      const about = { problem: problem.id, startedAt, cached: false };
+      const present = modes.present();
+      const about: About = { problem: problem.id, mode: present.mode, startedAt, cached: false };
       const candidate = candidateOf(request, problem);
       if (typeof candidate === 'string') return replyOf(noKernel(candidate), request, about);
       const given = Object.entries(request.settings ?? {}).filter(([, value]) => value !== undefined);
-      const settings = settingsSchema.parse({ ...ownSettings, ...Object.fromEntries(given) });
+      const settings = settingsSchema.parse({ ...ownSettings(), ...Object.fromEntries(given) });
       const job: Job = { problem, candidate, settings };
-      const present = modes.present();
       const known = request.no_cache === true ? null : recall(present, job);
       if (known !== null) return replyOf(known, request, { ...about, cached: true });
       const key = `${present.id}:${recallKey(job)}:${request.no_cache === true ? startedAt : ''}`;
@@ -161,7 +176,8 @@ export async function openJudge(options: JudgeOptions): Promise<Judge> {
       const error = toKvalError(thrown);
       const facts = infraFacts();
       const feedback = `not judged (${error.code}): ${error.message}`;
-      const about = { problem: request.problem_id ?? '', startedAt: performance.now(), cached: false };
+      const { mode } = modes.present();
+      const about = { problem: request.problem_id ?? '', mode, startedAt: performance.now(), cached: false };
       return replyOf({ facts, feedback, validator: '', verdict: null }, request, about);
     },
   };

@@ -45,7 +45,7 @@ export async function openModes(kval: Kval, first: ValidatorConfig): Promise<Mod
   return {
     present: () => now,
     async lend(use) {
-      if (closed) throw new KvalError('busy', 'the service is closing', { retry: true });
+      if (closed) throw new KvalError('closing', 'the service is closing', { retry: true });
       const lent = now;
       lent.users += 1;
       try {

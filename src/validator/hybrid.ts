@@ -77,7 +77,11 @@ export function createHybridValidator(options: HybridOptions): HybridValidator {
     const drifted = known.drift?.escalating === true;
     if (drifted || isAudited(policy, job)) {
       const [measured, predicted] = await askBoth();
-      return decide(measured, drifted ? 'the simulator has drifted from the harness' : decisionReasons.audit, predicted);
+      return decide(
+        measured,
+        drifted ? 'the simulator has drifted from the harness' : decisionReasons.audit,
+        predicted,
+      );
     }
     if (isWarm(policy, step)) return decide(await measure(), 'warm-up is over');
     const built = policy.buildFirst ? await buildOnly(real, job, asked) : null;

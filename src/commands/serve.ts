@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises';
+import { type AddressInfo, isIP } from 'node:net';
+import { dirname, join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { type Settings, settingsSchema } from '../candidate.js';
+import type { Sandbox } from '../config.js';
+import { KvalError } from '../errors.js';
+import type { Kval, Mode, WantedDevice } from '../kval.js';
+import { buildApp } from '../service/app.js';
+import { openJobs } from '../service/jobs.js';
+import { openJudge } from '../service/judge.js';
+import { type Modes, openModes } from '../service/modes.js';
+import { openProbe } from '../service/probe.js';
+import { type RewardName, rewardNameSchema } from '../service/rewards.js';
+import { openTally } from '../service/tally.js';
+import { deviceOption, fullSizeOption, sandboxOption, smallOption, storeOption, whole } from './options.js';
+import { print, run, settingsOf, stop } from './run.js';
+
+interface Options {
+  store?: string;
+  sandbox?: Sandbox;
+  host: string;
+  port: number;
+  mode: Mode;
+  reward: RewardName;
+  device: WantedDevice;
+  policy?: string;
+  model?: string;
+  tokenFile?: string;
+  queueLimit: number;
+  logLevel: string;
+}
+
+/** The validators behind HTTP. */
+export function serveCommands(program: Command): void {
+  program
+    .command('serve')
+    .description('judge over HTTP until stopped: native API, facades for RL frameworks, a live page')
+    .option('--host <address>', 'beyond loopback only with a token', '127.0.0.1')
+    .option('--port <port>', '0 takes a free one', whole, 8700)
+    .addOption(new Option('--mode <mode>', 'who judges').choices(['real', 'simulated', 'hybrid']).default('real'))
+    .option('--policy <file>', 'of a hybrid, as `kval tune-policy` writes it; build-first without it')
+    .option('--model <folder>', 'the simulator; the one that ships without it')
+    .addOption(
+      new Option('--reward <name>', 'where a request names none').choices(rewardNameSchema.options).default('kevin'),
+    )
+    .addOption(deviceOption())
+    .option('--arch <arch>')
+    .addOption(smallOption())
+    .addOption(fullSizeOption())
+    .addOption(sandboxOption())
+    .option('--token-file <file>', 'what clients must send as a Bearer token (or KVAL_TOKEN)')
+    .option('--queue-limit <number>', 'so many different kernels may wait; one more is answered 429', whole, 2048)
+    .addOption(
+      new Option('--log-level <level>').choices(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+    )
+    .addOption(storeOption())
+    .action((options: Options) => run(options, (kval) => serve(kval, options)));
+}
+
+async function serve(kval: Kval, options: Options): Promise<void> {
+  const { host, port, mode, policy, model, reward, queueLimit, logLevel } = options;
+  const token = await tokenOf(kval, options);
+  if (token === null && !isLoopback(host)) {
+    throw new KvalError('usage', `without a token kval serves on loopback alone, not on ${host}`, {
+      fix: 'Put a secret into a file and name it with --token-file, or set KVAL_TOKEN; or leave --host out.',
+    });
+  }
+  const config = { mode, ...(model === undefined ? {} : { model }), ...(policy === undefined ? {} : { policy }) };
+  const { modes, settings } = await openDevices(kval, options, await openModes(kval, config), config);
+  const judge = await openJudge({
+    kval,
+    modes,
+    settings,
+    reward,
+    queueLimit,
+    onReply: (...said) => tally.reply(...said),
+  });
+  const tally = openTally(judge.pending);
+  const jobs = openJobs({
+    path: join(dirname(kval.storePath), 'service.db'),
+    judge: judge.judge,
+    concurrency: Math.max(1, Math.min(64, Math.floor(queueLimit / 2))),
+  });
+  try {
+    const probe = openProbe(kval, modes);
+    const app = await buildApp({ kval, judge, jobs, tally, probe, token, logLevel });
+    await app.http.listen({ host, port });
+    print(`kval serves ${mode} verdicts at ${urlOf(app.http.server.address(), host)}; stop with Ctrl-C`);
+    if (!stop.signal.aborted) {
+      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
+    }
+    await app.drain();
+  } finally {
+    await jobs.close();
+    await modes.close();
+  }
+}
+
+/** What holds where a request names no settings: the device is looked for once a mode needs it. */
+async function openDevices(
+  kval: Kval,
+  options: Options,
+  modes: Modes,
+  { policy, model }: { policy?: string; model?: string },
+): Promise<{ modes: Modes; settings: () => Settings }> {
+  let found: Settings | null = null;
+  const find = async (mode: Mode): Promise<void> => {
+    if (mode !== 'simulated') found ??= await settingsOf(kval, { ...options });
+  };
+  await find(modes.present().mode);
+  const unfound = settingsSchema.parse({});
+  return {
+    settings: () => found ?? unfound,
+    modes: {
+      ...modes,
+      async change(config) {
+        await find(config.mode);
+        const own = { ...(model === undefined ? {} : { model }), ...(policy === undefined ? {} : { policy }) };
+        await modes.change({ ...own, ...config });
+      },
+    },
+  };
+}
+
+async function tokenOf(kval: Kval, { tokenFile }: Options): Promise<string | null> {
+  if (tokenFile === undefined) return kval.config.serviceToken;
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  if (/^[\w.~-]{8,}$/.test(token)) return token;
+  throw new KvalError('bad-input', `${tokenFile} holds no token: at least 8 letters, digits, or any of . _ ~ -`);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+function urlOf(address: AddressInfo | string | null, host: string): string {
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,113 @@
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
+import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
+import { KvalError } from '../errors.js';
+import type { Kval } from '../kval.js';
+import { answerErrors } from './error-reply.js';
+import { openIdempotency } from './idempotency.js';
+import type { Jobs } from './jobs.js';
+import type { Judge } from './judge.js';
+import type { Probe } from './probe.js';
+import { aboutRoutes } from './routes-about.js';
+import { jobRoutes } from './routes-jobs.js';
+import { liveRoutes, openPaths } from './routes-live.js';
+import { validateRoutes } from './routes-validate.js';
+import type { Tally } from './tally.js';
+import { demandToken, withoutToken } from './token.js';
+
+/** What every route and facade is made with. */
+export interface Parts {
+  readonly kval: Kval;
+  readonly judge: Judge;
+  readonly jobs: Jobs;
+  readonly tally: Tally;
+  readonly probe: Probe;
+}
+
+/** A framework's own protocol below its own path. */
+export interface Facade {
+  readonly prefix: string;
+  readonly plugin: FastifyPluginAsync<Parts>;
+}
+
+/** The facades that a service has. */
+export const facades: readonly Facade[] = [];
+
+export interface AppOptions extends Parts {
+  /** What clients must know; null: nothing is asked of them. */
+  readonly token: string | null;
+  /** `silent` logs nothing. Kernel texts and tokens are never logged. */
+  readonly logLevel?: string;
+  readonly bodyLimitBytes?: number;
+  /** A request that has not arrived whole by then is given up. */
+  readonly requestTimeoutMs?: number;
+}
+
+export interface App {
+  readonly http: FastifyInstance;
+  /** Takes no more work and waits for what was accepted: answers on their way and jobs at work. */
+  drain(): Promise<void>;
+}
+
+export async function buildApp(options: AppOptions): Promise<App> {
+  const { token, logLevel = 'info', bodyLimitBytes = 4 * 2 ** 20, requestTimeoutMs = 30_000, ...parts } = options;
+  const { kval, judge, jobs, tally } = parts;
+  const http = Fastify({
+    // `originalUrl` may have the token in it.
+    logger: { level: logLevel, stream: process.stderr, redact: ['originalUrl'] },
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: bodyLimitBytes,
+    requestTimeout: requestTimeoutMs,
+    http: { connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs) },
+    forceCloseConnections: 'idle',
+    rewriteUrl: withoutToken,
+  });
+  http.setValidatorCompiler(validatorCompiler);
+  // Replies are typed by their schemas already, and checked against them in the tests.
+  http.setSerializerCompiler(() => (reply) => JSON.stringify(reply));
+  answerErrors(http, () => tally.retryAfterSeconds(judge.pending()));
+
+  let draining = false;
+  let working = 0;
+  let idle = (): void => {};
+  http.addHook('onRequest', async (request, reply) => {
+    working += 1;
+    if (!draining || request.method === 'GET') return;
+    reply.header('connection', 'close');
+    throw new KvalError('closing', 'the service is closing', { retry: true });
+  });
+  if (token !== null) demandToken(http, token, openPaths);
+  http.addHook('onResponse', async ({ method, routeOptions, log }, { statusCode, elapsedTime }) => {
+    working -= 1;
+    if (working === 0) idle();
+    const route = routeOptions.url ?? 'none';
+    tally.request(route, statusCode, elapsedTime);
+    log.debug({ method, route, status: statusCode, ms: elapsedTime }, 'answered');
+  });
+
+  await http.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'kval', description: 'Judges CUDA kernels.', version: kval.version },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+      ...(token === null ? {} : { security: [{ bearer: [] }] }),
+    },
+    transform: jsonSchemaTransform,
+  });
+  const idempotency = openIdempotency();
+  await http.register(liveRoutes, parts);
+  await http.register(aboutRoutes, parts);
+  await http.register(validateRoutes, { ...parts, idempotency });
+  await http.register(jobRoutes, parts);
+  for (const { prefix, plugin } of facades) await http.register(plugin, { ...parts, prefix });
+
+  return {
+    http,
+    async drain() {
+      draining = true;
+      await jobs.drain();
+      if (working > 0) await new Promise<void>((resolve) => (idle = resolve));
+      await http.close();
+    },
+  };
+}

@@ -1,0 +1,2 @@
+export const pagePolicy = "default-src 'none'";
+export const page = '<!doctype html><title>kval</title>';
