@@ -10,6 +10,7 @@ import { policyCommands } from './commands/policy.js';
 import { problemCommands } from './commands/problems.js';
 import { end, stop } from './commands/run.js';
 import { simulatorCommands } from './commands/simulator.js';
+import { workerCommands } from './commands/worker.js';
 import { errorTable, KvalError } from './errors.js';
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -33,5 +34,6 @@ learnCommands(program);
 judgeCommands(program);
 policyCommands(program);
 simulatorCommands(program);
+workerCommands(program);
 
 await program.parseAsync().catch(end);

@@ -32,6 +32,8 @@ export interface Config {
   readonly cpuThreads: number;
   /** `required`: nothing is judged where a fence is missing; `best-effort`: behind those that this machine has. */
   readonly sandbox: Sandbox;
+  /** The Redis whose workers build and execute; null: this machine does. Holds its password. */
+  readonly queue: string | null;
   readonly endpoint: { readonly baseUrl: string | null; readonly apiKey: string | null; readonly model: string | null };
 }
 
@@ -43,6 +45,7 @@ const environmentSchema = z.object({
   KVAL_GPU_WORKERS: z.coerce.number().int().positive().optional(),
   KVAL_CPU_THREADS: z.coerce.number().int().positive().optional(),
   KVAL_SANDBOX: z.enum(sandboxes).optional(),
+  KVAL_QUEUE: z.string().optional(),
   KVAL_CACHE_GIB: z.coerce.number().positive().optional(),
   OPENAI_BASE_URL: z.string().optional(),
   OPENAI_API_KEY: z.string().optional(),
@@ -77,6 +80,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     gpuWorkers: variables.KVAL_GPU_WORKERS ?? 1,
     cpuThreads: variables.KVAL_CPU_THREADS ?? Math.max(1, Math.floor(cores / workers)),
     sandbox: variables.KVAL_SANDBOX ?? 'best-effort',
+    queue: variables.KVAL_QUEUE ?? null,
     endpoint: {
       baseUrl: variables.OPENAI_BASE_URL ?? null,
       apiKey: variables.OPENAI_API_KEY ?? null,
