@@ -116,7 +116,7 @@ function redis() {
   const folder = join(root, '.kval', 'redis');
   const stamp = join(folder, '.kval-stamp');
   const server = join(folder, 'redis-server');
-  const wanted = hash(process.arch, 'redis from Debian, 1');
+  const wanted = hash(process.arch, 'redis from Debian, 2');
   if (stampIs(stamp, wanted) && runs(server, ['--version'])) return;
   step("getting Redis from the system's packages into .kval/redis (1 MB; only tests of `kval worker` need it)");
   rmSync(folder, { recursive: true, force: true });
@@ -130,7 +130,8 @@ function redis() {
     writeFileSync(server, script, { mode: 0o755 });
     writeFileSync(stamp, wanted);
   }
-  rmSync(join(folder, 'packages'), { recursive: true, force: true });
+  for (const rest of ['packages', 'etc', 'lib', 'usr/share'])
+    rmSync(join(folder, rest), { recursive: true, force: true });
   if (runs(server, ['--version'])) return;
   const why = reason ?? 'the one that came does not start';
   rmSync(folder, { recursive: true, force: true });
@@ -143,6 +144,7 @@ function redis() {
 function getRedis(folder) {
   const packages = join(folder, 'packages');
   // Lists of its own where the system's are missing or old: only root may refresh those.
+  for (const kept of ['lists', 'cache/archives']) mkdirSync(join(packages, kept, 'partial'), { recursive: true });
   const own = ['-o', `Dir::State::lists=${join(packages, 'lists')}`, '-o', `Dir::Cache=${join(packages, 'cache')}`];
   const patience = ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'APT::Sandbox::User='];
   const apt = (program, ...args) => spawnSync(program, args, { cwd: packages, encoding: 'utf8' });
