@@ -44,12 +44,15 @@ export interface WorkReport {
 /** Of these the box is at fault: it takes no more jobs, and the one that it had goes to another. */
 const boxAtFault: readonly ErrorCode[] = ['toolchain-missing', 'device-missing', 'sandbox-missing', 'disk-full'];
 
+/** Of these the job or its client is. */
+const jobAtFault: readonly ErrorCode[] = ['unsupported', 'worker-protocol', 'bad-input'];
+
 /** For jobs that were told to stop, and for connections where Redis is away. */
 const goodbyeMs = 15_000;
 const unreachedMs = 3_000;
 
 /** As many failures in a row, no verdict between, mean that the box is at fault and not the jobs. */
-const failuresInARow = 10;
+const failuresInARow = 20;
 
 /**
  * Takes jobs from the queues until `signal` says stop, then finishes or gives back what it has. Throws where the box
@@ -100,7 +103,7 @@ export async function runWorker(options: WorkOptions): Promise<WorkReport> {
     const packed = packFailure(error);
     if (error.code === 'interrupted') return new UnrecoverableError(packed);
     counts.failed += 1;
-    if (error.code !== 'unsupported' && error.code !== 'worker-protocol') inARow += 1;
+    if (!jobAtFault.includes(error.code)) inARow += 1;
     if (boxAtFault.includes(error.code)) leave.abort(error);
     else if (inARow === failuresInARow) {
       const { code, message, fix } = error;
