@@ -11,6 +11,7 @@ import { problemCommands } from './commands/problems.js';
 import { end, stop } from './commands/run.js';
 import { serveCommands } from './commands/serve.js';
 import { simulatorCommands } from './commands/simulator.js';
+import { workerCommands } from './commands/worker.js';
 import { errorTable, KvalError } from './errors.js';
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -35,5 +36,6 @@ judgeCommands(program);
 policyCommands(program);
 serveCommands(program);
 simulatorCommands(program);
+workerCommands(program);
 
 await program.parseAsync().catch(end);
