@@ -65,6 +65,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   http.setValidatorCompiler(validatorCompiler);
   // Replies are typed by their schemas already, and checked against them in the tests.
   http.setSerializerCompiler(() => (reply) => JSON.stringify(reply));
+  // Only JSON is spoken here; a facade that wants more adds its own parser.
+  http.removeContentTypeParser('text/plain');
   answerErrors(http, () => tally.retryAfterSeconds(judge.pending()));
 
   let draining = false;
