@@ -40,8 +40,10 @@ export async function startBadEngine(): Promise<BadEngine> {
     manner: 'answers',
     held,
     async close() {
+      // Who asks again at once must find nobody.
+      const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closed;
     },
   };
   return engine;
