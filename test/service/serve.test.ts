@@ -114,8 +114,6 @@ describe.skipIf(noBrowser !== null)(`the live page${noBrowser === null ? '' : ` 
         expect(await page.locator('#recent').textContent()).toContain(problem_id);
         expect(await page.locator('#said').textContent()).toMatch(/ready/);
         expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
-        const shots = process.env.KVAL_TEST_SHOTS;
-        if (shots !== undefined) await page.screenshot({ path: join(shots, `page-${width}.png`), fullPage: true });
         await page.close();
         expect(complaints).toEqual([]);
       }
