@@ -1,4 +1,5 @@
 import { loadavg } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { dir } from 'tmp-promise';
@@ -33,10 +34,11 @@ async function measure(args: readonly string[]): Promise<void> {
   const kernels = fourKilobyteKernels(config);
   const load = { before: loadavg() };
   const folder = await dir({ unsafeCleanup: true });
-  const bareMs = await bareSimulator(new Kval({ ...config, home: folder.path }), kernels);
   const server = await startServer(config, { home: folder.path, args: ['--mode', 'simulated'] });
   try {
     await runLoad(server, kernels, { connections: 32, duration: 2, fresh: true });
+    const bare = await besideBare(new Kval({ ...config, home: join(folder.path, 'bare') }), server, kernels);
+    const overheadMs = bare.requestMs - bare.bareMs;
     const loads = [];
     for (const connections of values.connections.split(',').map(Number)) {
       for (const fresh of [true, false]) {
@@ -45,18 +47,16 @@ async function measure(args: readonly string[]): Promise<void> {
     }
     const bursts = [await burst(server, kernels, 0), await burst(server, kernels, 0.5)];
     const memory = await memoryOver(server, kernels, Number(values.requests));
-    const alone = loads.find(({ connections, kernels: kind }) => connections === 1 && kind === 'new');
-    const overheadMs = alone === undefined ? null : 1_000 / alone.perSecond - bareMs;
     await writeResults(config, 'serve', {
       ...circumstancesOf('bench:serve', args),
       loadAverage: { ...load, after: loadavg() },
-      bareSimulatorMs: bareMs,
+      ...bare,
       overheadMs,
       loads,
       bursts,
       memory,
     });
-    print(loads, bursts, memory, { bareMs, overheadMs });
+    print(loads, bursts, memory, { ...bare, overheadMs });
   } finally {
     await server.stop();
     await folder.cleanup();
@@ -157,30 +157,46 @@ async function memoryOver(
   return samples;
 }
 
-/** Milliseconds of one prediction without a service, the same kernels one after the other. */
-async function bareSimulator(kval: Kval, kernels: Kernels): Promise<number> {
+/**
+ * Milliseconds of one prediction without a service, and of one request for one, each the median of as many different
+ * kernels, asked in turn so that whatever else the machine does is done to both. The client's own time is in the second.
+ */
+async function besideBare(
+  kval: Kval,
+  server: Server,
+  kernels: Kernels,
+): Promise<{ bareMs: number; requestMs: number }> {
   const simulated = await kval.simulated();
   const problem = (await kval.store()).problem(kernels.problemId);
   if (problem === null) throw new Error('a store has the starter problems');
   const settings = settingsSchema.parse({});
-  const predict = async (number: number): Promise<void> => {
-    const candidate = makeCandidate({ source: kernels.source(-number), problemId: problem.id });
+  const took: { bare: number; request: number }[] = [];
+  for (let pair = 1; pair <= 1_500; pair += 1) {
+    const startedAt = performance.now();
+    const candidate = makeCandidate({ source: kernels.source(-pair), problemId: problem.id });
     await simulated.validate({ problem, candidate, settings });
-  };
-  for (let number = 1; number <= 500; number += 1) await predict(number);
-  const startedAt = performance.now();
-  for (let number = 501; number <= 2_500; number += 1) await predict(number);
-  const ms = (performance.now() - startedAt) / 2_000;
+    const between = performance.now();
+    next += 1;
+    const response = await fetch(`${server.url}/v1/validate`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: kernels.body(next),
+    });
+    await response.json();
+    took.push({ bare: between - startedAt, request: performance.now() - between });
+  }
   await simulated.close();
   await kval.close();
-  return ms;
+  const median = (values: number[]): number => values.toSorted((x, y) => x - y)[Math.floor(values.length / 2)] ?? 0;
+  const warm = took.slice(500);
+  return { bareMs: median(warm.map(({ bare }) => bare)), requestMs: median(warm.map(({ request }) => request)) };
 }
 
 function print(
   loads: readonly Load[],
   bursts: readonly Burst[],
   memory: readonly { after: number; rssMib: number }[],
-  { bareMs, overheadMs }: { bareMs: number; overheadMs: number | null },
+  { bareMs, requestMs, overheadMs }: { bareMs: number; requestMs: number; overheadMs: number },
 ): void {
   const loadRows = loads.map((load) => [
     String(load.connections),
@@ -202,7 +218,7 @@ function print(
     table(['connections', 'kernels', 'verdicts/s', 'p50 ms', 'p99 ms', 'RSS MiB', 'failures'], loadRows),
     table(['burst', 'duplicates', 'seconds', 'slowest ms', 'failures'], burstRows),
     `RSS MiB after so many requests: ${memory.map(({ after, rssMib }) => `${after} ${rssMib.toFixed(0)}`).join(', ')}`,
-    `bare simulator ${bareMs.toFixed(2)} ms a kernel; the service adds ${overheadMs?.toFixed(2) ?? '?'} ms a request`,
+    `bare simulator ${bareMs.toFixed(2)} ms a kernel, a request ${requestMs.toFixed(2)} ms: the service and its client add ${overheadMs.toFixed(2)} ms`,
     `load average ${loadavg()
       .map((one) => one.toFixed(1))
       .join(' ')}`,
