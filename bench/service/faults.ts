@@ -138,7 +138,11 @@ async function badEngine({ config, kernels }: Bench, manner: 'hangs' | 'garbage'
       const { error } = errorBody.parse(JSON.parse(await answer.text()));
       const wanted = manner === 'hangs' ? [504] : [502, 504];
       const live = await fetch(`${server.url}/livez`);
-      const ready = await fetch(`${server.url}/readyz`);
+      let ready = await fetch(`${server.url}/readyz`);
+      for (let tries = 0; ready.status !== 503 && tries < 100; tries += 1) {
+        await sleep(200);
+        ready = await fetch(`${server.url}/readyz`);
+      }
       return {
         passed: wanted.includes(answer.status) && live.status === 200 && ready.status === 503,
         what: `${answer.status} ${error.code} (never a verdict); livez ${live.status}, readyz ${ready.status}`,

@@ -58,7 +58,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyLimitBytes,
     requestTimeout: requestTimeoutMs,
-    http: { connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs) },
+    // Node swaps the two limits where that of the head is the longer one, and it is a minute by itself.
+    http: {
+      headersTimeout: Math.min(15_000, requestTimeoutMs),
+      connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs),
+    },
     forceCloseConnections: 'idle',
     rewriteUrl: withoutToken,
   });
