@@ -33,7 +33,7 @@ const arrows: Record<string, readonly string[]> = {
     'tuning',
     'report',
   ],
-  service: ['nouns', 'generate', 'validator', 'simulator', 'labels', 'kval'],
+  service: ['nouns', 'generate', 'validator', 'simulator', 'labels', 'report', 'kval'],
   commands: ['nouns', 'doctor', 'kval', 'import', 'labels', 'report', 'service', 'entrances'],
   entrances: ['commands', 'nouns', 'doctor', 'kval', 'import', 'validator', 'labels', 'report'],
 };
