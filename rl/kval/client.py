@@ -129,10 +129,10 @@ class Client:
         self._options = {"url": url, "token": token, **options}
 
     def validate(self, request: Request) -> Reply:
-        return asyncio.run(self._with("validate", request))  # type: ignore[no-any-return]
+        return asyncio.run(self._with("validate", request))
 
     def validate_batch(self, requests: Sequence[Request]) -> list[Reply | ServiceError]:
-        return asyncio.run(self._with("validate_batch", requests))  # type: ignore[no-any-return]
+        return asyncio.run(self._with("validate_batch", requests))
 
     def score(self, request: Request) -> Reply:
         try:
@@ -142,21 +142,21 @@ class Client:
 
     def score_batch(self, requests: Sequence[Request]) -> list[Reply]:
         try:
-            return asyncio.run(self._with("score_batch", requests))  # type: ignore[no-any-return]
+            return asyncio.run(self._with("score_batch", requests))
         except Exception as error:  # see AsyncClient.score
             return [Reply.failed(error)] * len(requests)
 
     def submit(self, request: Request) -> str:
-        return asyncio.run(self._with("submit", request))  # type: ignore[no-any-return]
+        return asyncio.run(self._with("submit", request))
 
     def job(self, id: str, *, wait_s: float = 0) -> dict[str, Any]:
-        return asyncio.run(self._with("job", id, wait_s=wait_s))  # type: ignore[no-any-return]
+        return asyncio.run(self._with("job", id, wait_s=wait_s))
 
     def cancel(self, id: str) -> None:
         asyncio.run(self._with("cancel", id))
 
     def set_mode(self, mode: str) -> dict[str, Any]:
-        return asyncio.run(self._with("set_mode", mode))  # type: ignore[no-any-return]
+        return asyncio.run(self._with("set_mode", mode))
 
     async def _with(self, method: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         async with AsyncClient(**self._options) as client:
