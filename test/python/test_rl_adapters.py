@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -19,7 +20,7 @@ GOOD = replace(Reply(), reward=1.3, score=0.6, compiled=1, correct=1, infra_ok=1
 
 
 class StandIn(BaseHTTPRequestHandler):
-    seen: list[dict[str, object]] = []
+    seen: ClassVar[list[dict[str, object]]] = []
     busy = 0
 
     def do_POST(self) -> None:
