@@ -76,8 +76,7 @@ describe('MCP over HTTP', () => {
 });
 
 describe('GET /v1/tools', () => {
-  const ask = async (format: string) =>
-    (await service.ask(`/t/a-long-secret/v1/tools?format=${format}`)).json.tools[0];
+  const ask = async (format: string) => (await service.ask(`/t/a-long-secret/v1/tools?format=${format}`)).json.tools[0];
 
   it('gives one flat definition in every form', async () => {
     const openai = await ask('openai');
