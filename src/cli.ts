@@ -5,6 +5,7 @@ import { judgeCommands } from './commands/judge.js';
 import { labelCommands } from './commands/label.js';
 import { learnCommands } from './commands/learn.js';
 import { machineCommands } from './commands/machine.js';
+import { mcpCommands } from './commands/mcp.js';
 import { mutateCommands } from './commands/mutate.js';
 import { policyCommands } from './commands/policy.js';
 import { problemCommands } from './commands/problems.js';
@@ -35,6 +36,7 @@ learnCommands(program);
 judgeCommands(program);
 policyCommands(program);
 serveCommands(program);
+mcpCommands(program);
 simulatorCommands(program);
 workerCommands(program);
 

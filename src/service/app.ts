@@ -1,9 +1,10 @@
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
 import { errorTable, KvalError } from '../errors.js';
 import type { Kval } from '../kval.js';
 import { answerErrors } from './error-reply.js';
+import { facades } from './facades/all.js';
 import { openIdempotency } from './idempotency.js';
 import type { Jobs } from './jobs.js';
 import type { Judge } from './judge.js';
@@ -23,15 +24,6 @@ export interface Parts {
   readonly tally: Tally;
   readonly probe: Probe;
 }
-
-/** A framework's own protocol below its own path. */
-export interface Facade {
-  readonly prefix: string;
-  readonly plugin: FastifyPluginAsync<Parts>;
-}
-
-/** The facades that a service has. */
-export const facades: readonly Facade[] = [];
 
 export interface AppOptions extends Parts {
   /** What clients must know; null: nothing is asked of them. */
