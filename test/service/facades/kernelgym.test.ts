@@ -19,7 +19,7 @@ afterAll(async () => {
 
 let tasks = 0;
 const task = (more: object = {}) => ({
-  task_id: `task_${(tasks += 1)}`,
+  task_id: `task_${tasks++}`,
   kernel_code: kernel,
   reference_code: reference,
   backend: 'cuda',
