@@ -96,7 +96,10 @@ async function badBodies({ config, kernels }: Bench): Promise<Found> {
     ];
     const wrong: string[] = [];
     for (const [status, body, headers] of bodies) {
-      const answer = await post(server, '/v1/validate', body, { headers: headers ?? {} });
+      const answer = await post(server, '/v1/validate', body, { headers: headers ?? {} }).catch(() => null);
+      // Who goes on sending what was refused by its length may find the connection closed before it reads why.
+      if (answer === null && status === 413) continue;
+      if (answer === null) throw new Error(`no answer to ${body.slice(0, 20)}`);
       const told = errorBody.safeParse(JSON.parse(await answer.text())).success;
       if (answer.status !== status || !told) wrong.push(`${body.slice(0, 20)} got ${answer.status}`);
     }
