@@ -18,14 +18,11 @@ afterAll(async () => {
 });
 
 let tasks = 0;
-const task = (more: object = {}) => ({
-  task_id: `task_${tasks++}`,
-  kernel_code: kernel,
-  reference_code: reference,
-  backend: 'cuda',
-  detect_decoy_kernel: true,
-  ...more,
-});
+const task = (more: object = {}) => {
+  tasks += 1;
+  const own = { task_id: `task_${tasks}`, kernel_code: kernel, reference_code: reference };
+  return { ...own, backend: 'cuda', detect_decoy_kernel: true, ...more };
+};
 
 /**
  * What drkernel/kernel/rewards/reward_client.py of hkust-nlp/KernelGYM (3a84417) does, written anew: it submits, tries
