@@ -2,7 +2,16 @@
 // Uses nothing but Node itself, does only what is missing, and says what it does. Run by `npm run setup`, `quickstart` and `test`.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, realpathSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,6 +24,7 @@ checkNode();
 nodePackages();
 pythonEnvironment();
 compilers();
+redis();
 command();
 
 function checkNode() {
@@ -100,6 +110,70 @@ function compilers() {
   }
 }
 
+/** What the tests of many boxes start. Without it they are skipped, and say why; nothing else needs it. */
+function redis() {
+  if (spawnSync('redis-server', ['--version']).status === 0) return;
+  const folder = join(root, '.kval', 'redis');
+  const stamp = join(folder, '.kval-stamp');
+  const server = join(folder, 'redis-server');
+  const wanted = hash(process.arch, 'redis from Debian, 2');
+  if (stampIs(stamp, wanted) && runs(server, ['--version'])) return;
+  step("getting Redis from the system's packages into .kval/redis (1 MB; only tests of `kval worker` need it)");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, 'packages'), { recursive: true });
+  const reason = getRedis(folder);
+  if (reason === null) {
+    // The libraries are beside it, not where the system looks for them.
+    const libraries = libraryFolders(join(folder, 'usr', 'lib')).join(':');
+    const binary = join(folder, 'usr', 'bin', 'redis-server');
+    const script = `#!/bin/sh\nLD_LIBRARY_PATH='${libraries}' exec '${binary}' "$@"\n`;
+    writeFileSync(server, script, { mode: 0o755 });
+    writeFileSync(stamp, wanted);
+  }
+  for (const rest of ['packages', 'etc', 'lib', 'usr/share'])
+    rmSync(join(folder, rest), { recursive: true, force: true });
+  if (runs(server, ['--version'])) return;
+  const why = reason ?? 'the one that came does not start';
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'absent'), `${why}\n`);
+  step(`no Redis: ${why}. Tests of many boxes will be skipped; \`apt-get install redis-server\` brings them back`);
+}
+
+/** Unpacks Debian's packages without installing them, so without root. Null: done; else why not. */
+function getRedis(folder) {
+  const packages = join(folder, 'packages');
+  // Lists of its own where the system's are missing or old: only root may refresh those.
+  for (const kept of ['lists', 'cache/archives']) mkdirSync(join(packages, kept, 'partial'), { recursive: true });
+  const own = ['-o', `Dir::State::lists=${join(packages, 'lists')}`, '-o', `Dir::Cache=${join(packages, 'cache')}`];
+  const patience = ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'APT::Sandbox::User='];
+  const apt = (program, ...args) => spawnSync(program, args, { cwd: packages, encoding: 'utf8' });
+  let why = 'this system has no apt-get';
+  for (const lists of [[], own]) {
+    const options = [...patience, ...lists];
+    if (lists.length > 0 && apt('apt-get', ...options, 'update').error) return why;
+    const needs = apt('apt-cache', ...lists, 'depends', 'redis-server', 'redis-tools');
+    if (needs.error) return why;
+    const libraries = [...needs.stdout.matchAll(/^ +Depends: (lib[\w.+-]+)$/gm)].map(([, name]) => name);
+    const wanted = ['redis-server', 'redis-tools', ...new Set(libraries.filter((name) => name !== 'libc6'))];
+    const got = apt('apt-get', ...options, 'download', ...wanted);
+    why = (got.stderr ?? '').trim().split('\n').at(-1) || 'apt-get brought nothing';
+    if (got.status === 0) break;
+  }
+  for (const name of readdirSync(packages).filter((name) => name.endsWith('.deb'))) {
+    if (apt('dpkg', '-x', name, folder).status !== 0) return `dpkg cannot unpack ${name}`;
+  }
+  return existsSync(join(folder, 'usr', 'bin', 'redis-server')) ? null : why;
+}
+
+function libraryFolders(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.name.includes('.so'))
+    .map((entry) => entry.parentPath ?? entry.path)
+    .filter((path, index, all) => all.indexOf(path) === index);
+}
+
 function command() {
   step('compiling the TypeScript', true);
   run(
@@ -135,8 +209,8 @@ function needDisk() {
   }
 }
 
-function runs(python) {
-  return existsSync(python) && spawnSync(python, ['-c', '']).status === 0;
+function runs(program, args = ['-c', '']) {
+  return existsSync(program) && spawnSync(program, args).status === 0;
 }
 
 function run(program, args, advice, environment = {}) {

@@ -14,7 +14,7 @@ const parts = [
   ['oxlint', bin('oxlint'), ['--type-aware', 'src', 'test', 'bench']],
   ['ruff', python, ['-m', 'ruff', 'check']],
   ['ruff-format', python, ['-m', 'ruff', 'format', '--check']],
-  ['mypy', python, ['-m', 'mypy', 'cuda-harness/kval_harness', 'models/kval_models', 'bench']],
+  ['mypy', python, ['-m', 'mypy', 'cuda-harness/kval_harness', 'models/kval_models', 'bench', 'rl/kval']],
   ['vitest', bin('vitest'), ['run']],
   ['pytest', python, ['-m', 'pytest', '-q']],
 ];

@@ -5,12 +5,14 @@ import { judgeCommands } from './commands/judge.js';
 import { labelCommands } from './commands/label.js';
 import { learnCommands } from './commands/learn.js';
 import { machineCommands } from './commands/machine.js';
+import { mcpCommands } from './commands/mcp.js';
 import { mutateCommands } from './commands/mutate.js';
 import { policyCommands } from './commands/policy.js';
 import { problemCommands } from './commands/problems.js';
 import { end, stop } from './commands/run.js';
 import { serveCommands } from './commands/serve.js';
 import { simulatorCommands } from './commands/simulator.js';
+import { workerCommands } from './commands/worker.js';
 import { errorTable, KvalError } from './errors.js';
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -34,6 +36,8 @@ learnCommands(program);
 judgeCommands(program);
 policyCommands(program);
 serveCommands(program);
+mcpCommands(program);
 simulatorCommands(program);
+workerCommands(program);
 
 await program.parseAsync().catch(end);

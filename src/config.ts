@@ -34,6 +34,8 @@ export interface Config {
   readonly sandbox: Sandbox;
   /** What a client of the service must know; null where nothing is asked of it. */
   readonly serviceToken: string | null;
+  /** The Redis whose workers build and execute; null: this machine does. Holds its password. */
+  readonly queue: string | null;
   readonly endpoint: { readonly baseUrl: string | null; readonly apiKey: string | null; readonly model: string | null };
 }
 
@@ -46,6 +48,7 @@ const environmentSchema = z.object({
   KVAL_CPU_THREADS: z.coerce.number().int().positive().optional(),
   KVAL_SANDBOX: z.enum(sandboxes).optional(),
   KVAL_TOKEN: z.string().optional(),
+  KVAL_QUEUE: z.string().optional(),
   KVAL_CACHE_GIB: z.coerce.number().positive().optional(),
   OPENAI_BASE_URL: z.string().optional(),
   OPENAI_API_KEY: z.string().optional(),
@@ -81,6 +84,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     cpuThreads: variables.KVAL_CPU_THREADS ?? Math.max(1, Math.floor(cores / workers)),
     sandbox: variables.KVAL_SANDBOX ?? 'best-effort',
     serviceToken: variables.KVAL_TOKEN ?? null,
+    queue: variables.KVAL_QUEUE ?? null,
     endpoint: {
       baseUrl: variables.OPENAI_BASE_URL ?? null,
       apiKey: variables.OPENAI_API_KEY ?? null,

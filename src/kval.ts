@@ -31,6 +31,8 @@ import { type CandidateWords, selectCandidates, selectProblems } from './labels/
 import { LabelStore } from './labels/store.js';
 import { type ModelCard, modelCardSchema } from './model-card.js';
 import type { Problem } from './problem.js';
+import { createQueuedValidator, type QueuedValidator } from './queue/queued.js';
+import { runWorker, type WorkReport } from './queue/work.js';
 import { type AgentReport, buildAgentReport } from './report/agents/agent-report.js';
 import { readBaseline } from './report/agents/baseline.js';
 import { renderAgentHtml, renderAgentMarkdown } from './report/agents/render.js';
@@ -58,7 +60,7 @@ import { createRealValidator, openHarness, type RealValidator } from './validato
 import { createSimulatedValidator, type SimulatedValidator } from './validator/simulated.js';
 import type { Validator } from './validator/validator.js';
 import type { Verdict } from './verdict.js';
-import { type ChosenDevice, chooseDevice, type WantedDevice } from './worker/choose-device.js';
+import { type ChosenDevice, chooseDevice, requireDevice, type WantedDevice } from './worker/choose-device.js';
 import type { WorkerPool } from './worker/pool.js';
 import {
   cache,
@@ -359,8 +361,44 @@ export class Kval {
     return calibrateServed({ ...options, apiKey: this.config.endpoint.apiKey });
   }
 
-  real(): RealValidator {
-    return createRealValidator({ pool: this.pool(), config: this.config });
+  /** The harness: of this machine, or of the boxes behind the queue that the configuration names. */
+  real(): RealValidator | QueuedValidator {
+    const { queue } = this.config;
+    if (queue === null) return createRealValidator({ pool: this.pool(), config: this.config });
+    const notices = this.#onNotice === undefined ? {} : { onNotice: this.#onNotice };
+    return createQueuedValidator({ url: queue, kval: this.version, ...notices });
+  }
+
+  /** Judges what others put on a queue, until told to stop. `concurrency`: builds at once, and executions in software. */
+  async work(options: {
+    queue: string;
+    device: WantedDevice;
+    concurrency?: number;
+    lockMs?: number;
+    drainMs?: number;
+    signal: AbortSignal;
+    onServing: (words: string) => void;
+  }): Promise<WorkReport> {
+    const { queue: url, device: wanted, concurrency = this.config.workers, ...rest } = options;
+    const config = { ...this.config, workers: concurrency };
+    const notices = this.#onNotice === undefined ? {} : { onNotice: this.#onNotice };
+    const pool = openHarness(config, notices);
+    try {
+      const hello = await pool.hello(rest.signal);
+      const { device, words } = requireDevice(hello, wanted);
+      const executors = device === 'cuda' ? config.gpuWorkers * hello.devices.length : concurrency;
+      return await runWorker({
+        ...rest,
+        ...notices,
+        url,
+        kval: this.version,
+        lanes: { none: concurrency, ...(device === 'none' ? {} : { [device]: executors }) },
+        open: (onProgress) => createRealValidator({ pool, config, onProgress }),
+        onServing: (queue) => rest.onServing(`takes jobs from ${queue}; builds: ${concurrency} at once; ${words}`),
+      });
+    } finally {
+      await pool.close();
+    }
   }
 
   async simulated(model: string = this.config.embeddedModelFolder): Promise<SimulatedValidator> {

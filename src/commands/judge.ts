@@ -6,7 +6,16 @@ import { describeVerdict } from '../print.js';
 import { openProgress } from '../progress.js';
 import { renderAgentTerminal } from '../report/agents/render.js';
 import { renderTerminal } from '../report/render-terminal.js';
-import { deviceOption, fullSizeOption, jsonOption, sandboxOption, smallOption, storeOption, whole } from './options.js';
+import {
+  deviceOption,
+  fullSizeOption,
+  jsonOption,
+  queueOption,
+  sandboxOption,
+  smallOption,
+  storeOption,
+  whole,
+} from './options.js';
 import { print, run, settingsOf, stop } from './run.js';
 
 /** Verdicts: one, or many compared. */
@@ -19,6 +28,7 @@ export function judgeCommands(program: Command): void {
     .addOption(new Option('--mode <mode>', 'who judges').choices(['real', 'simulated', 'hybrid']).default('real'))
     .addOption(deviceOption())
     .addOption(sandboxOption())
+    .addOption(queueOption())
     .option('--arch <arch>')
     .addOption(smallOption())
     .addOption(fullSizeOption())

@@ -9,6 +9,7 @@ import {
   fullSizeOption,
   jsonOption,
   positive,
+  queueOption,
   sandboxOption,
   smallOption,
   storeOption,
@@ -27,6 +28,7 @@ export function labelCommands(program: Command): void {
     .option('--seed <number>', 'which sample', whole, 1)
     .addOption(deviceOption())
     .addOption(sandboxOption())
+    .addOption(queueOption())
     .option('--arch <arch>', "architecture to build for, such as sm_90 (default: the device's)")
     .addOption(smallOption())
     .addOption(fullSizeOption())

@@ -17,6 +17,8 @@ export const sandboxOption = (): Option =>
     '--sandbox <demand>',
     'required: judge nothing where a fence is missing; best-effort (KVAL_SANDBOX): behind those there are',
   ).choices([...sandboxes]);
+export const queueOption = (): Option =>
+  new Option('--queue <url>', 'Redis whose workers judge, redis://[user:password@]host:port (KVAL_QUEUE)');
 export const jsonOption = (): Option => new Option('--json', 'machine-readable output');
 
 export function whole(text: string): number {

@@ -1,6 +1,6 @@
 import { type Settings, settingsSchema } from '../candidate.js';
 import { readConfig, type Sandbox } from '../config.js';
-import { toKvalError } from '../errors.js';
+import { KvalError, toKvalError } from '../errors.js';
 import { Kval, type WantedDevice } from '../kval.js';
 
 /** Aborted by the first Ctrl-C. */
@@ -8,15 +8,15 @@ export const stop = new AbortController();
 
 /** Runs a verb: what it opens is closed, what it throws becomes an exit status with its advice. */
 export async function run(
-  options: { store?: string; sandbox?: Sandbox },
+  options: { store?: string; sandbox?: Sandbox; queue?: string },
   verb: (kval: Kval) => Promise<void>,
 ): Promise<void> {
   let kval: Kval | undefined;
   try {
     const config = readConfig();
-    const { sandbox = config.sandbox } = options;
+    const { sandbox = config.sandbox, queue = config.queue } = options;
     const place = options.store === undefined ? {} : { store: options.store };
-    kval = new Kval({ ...config, sandbox }, { ...place, onNotice: say });
+    kval = new Kval({ ...config, sandbox, queue }, { ...place, onNotice: say });
     await verb(kval);
   } catch (thrown) {
     end(thrown);
@@ -37,7 +37,18 @@ export async function settingsOf(
     executeTimeout?: number;
   } & Record<string, unknown>,
 ): Promise<Settings> {
-  const { words, ...chosen } = await kval.chooseDevice(options.device, stop.signal);
+  if (kval.config.queue !== null && options.device === 'auto') {
+    throw new KvalError('usage', 'with a queue, --device must be named: the devices are not those of this machine');
+  }
+  const { words, ...chosen } =
+    kval.config.queue === null
+      ? await kval.chooseDevice(options.device, stop.signal)
+      : {
+          device: options.device,
+          arch: null,
+          small: options.device === 'cpu',
+          words: `device ${options.device}, elsewhere`,
+        };
   say(words);
   const { buildTimeout, executeTimeout } = options;
   return settingsSchema.parse({

@@ -76,10 +76,10 @@ async function serve(kval: Kval, options: Options): Promise<void> {
     queueLimit,
     onReply: (...said) => tally.reply(...said),
   });
-  const tally = openTally(judge.pending);
+  const tally = openTally(() => judge.pending());
   const jobs = openJobs({
     path: join(dirname(kval.storePath), 'service.db'),
-    judge: judge.judge,
+    judge: (request, call) => judge.judge(request, call),
     concurrency: Math.max(1, Math.min(64, Math.floor(queueLimit / 2))),
   });
   try {

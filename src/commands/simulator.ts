@@ -15,7 +15,7 @@ export function simulatorCommands(program: Command): void {
     .addOption(new Option('--engine <engine>').choices(['vllm', 'sglang', 'lmdeploy', 'transformers']).default('vllm'))
     .option('--port <port>', 'on 127.0.0.1', whole, 8000)
     .option('--python <file>', "the Python that has the engine; kval's own without it")
-    .option('--url <url>', 'the model is served there already, such as http://gpu-box:8000/v1')
+    .option('--url <url>', 'the model is served there already, such as http://gpu-box:8000/v1; several, with commas')
     .option('--served-name <name>', 'with --url: what the model is called there, where more than one is served')
     .action((extra: string[], options) =>
       run({}, async (kval) => {

@@ -1,9 +1,10 @@
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
-import { KvalError } from '../errors.js';
+import { errorTable, KvalError } from '../errors.js';
 import type { Kval } from '../kval.js';
 import { answerErrors } from './error-reply.js';
+import { facades } from './facades/all.js';
 import { openIdempotency } from './idempotency.js';
 import type { Jobs } from './jobs.js';
 import type { Judge } from './judge.js';
@@ -23,15 +24,6 @@ export interface Parts {
   readonly tally: Tally;
   readonly probe: Probe;
 }
-
-/** A framework's own protocol below its own path. */
-export interface Facade {
-  readonly prefix: string;
-  readonly plugin: FastifyPluginAsync<Parts>;
-}
-
-/** The facades that a service has. */
-export const facades: readonly Facade[] = [];
 
 export interface AppOptions extends Parts {
   /** What clients must know; null: nothing is asked of them. */
@@ -58,13 +50,19 @@ export async function buildApp(options: AppOptions): Promise<App> {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyLimitBytes,
     requestTimeout: requestTimeoutMs,
-    http: { connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs) },
+    // Node swaps the two limits where that of the head is the longer one, and it is a minute by itself.
+    http: {
+      headersTimeout: Math.min(15_000, requestTimeoutMs),
+      connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs),
+    },
     forceCloseConnections: 'idle',
     rewriteUrl: withoutToken,
   });
   http.setValidatorCompiler(validatorCompiler);
   // Replies are typed by their schemas already, and checked against them in the tests.
   http.setSerializerCompiler(() => (reply) => JSON.stringify(reply));
+  // Only JSON is spoken here; a facade that wants more adds its own parser.
+  http.removeContentTypeParser('text/plain');
   answerErrors(http, () => tally.retryAfterSeconds(judge.pending()));
 
   let draining = false;
@@ -72,18 +70,21 @@ export async function buildApp(options: AppOptions): Promise<App> {
   let idle = (): void => {};
   http.addHook('onRequest', async (request, reply) => {
     working += 1;
+    // `onResponse` would not come where the client has gone.
+    reply.raw.once('close', () => {
+      working -= 1;
+      if (working === 0) idle();
+      const { method, routeOptions, log } = request;
+      const route = routeOptions.url ?? 'none';
+      const status = reply.raw.writableFinished ? reply.statusCode : errorTable.interrupted.http;
+      tally.request(route, status, reply.elapsedTime);
+      log.debug({ method, route, status, ms: reply.elapsedTime }, 'answered');
+    });
     if (!draining || request.method === 'GET') return;
     reply.header('connection', 'close');
     throw new KvalError('closing', 'the service is closing', { retry: true });
   });
   if (token !== null) demandToken(http, token, openPaths);
-  http.addHook('onResponse', async ({ method, routeOptions, log }, { statusCode, elapsedTime }) => {
-    working -= 1;
-    if (working === 0) idle();
-    const route = routeOptions.url ?? 'none';
-    tally.request(route, statusCode, elapsedTime);
-    log.debug({ method, route, status: statusCode, ms: elapsedTime }, 'answered');
-  });
 
   await http.register(swagger, {
     openapi: {

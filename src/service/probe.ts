@@ -9,7 +9,8 @@ export interface Probe {
   missing(): string | null;
 }
 
-const freshMs = 30_000;
+const freshMs = 5_000;
+const patienceMs = 5_000;
 
 /** A simulator is asked for a prediction, the harness who it is. */
 export function openProbe(kval: Kval, modes: Modes): Probe {
@@ -19,7 +20,9 @@ export function openProbe(kval: Kval, modes: Modes): Probe {
 
   const ask = async (present: Present): Promise<void> => {
     try {
-      if (present.simulated !== null) await present.simulated.validate(await exampleJob(kval));
+      if (present.simulated !== null) {
+        await present.simulated.validate(await exampleJob(kval), { signal: AbortSignal.timeout(patienceMs) });
+      }
       if (present.mode !== 'simulated') await kval.hello();
       answered = present;
     } catch (thrown) {

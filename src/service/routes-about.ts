@@ -93,13 +93,13 @@ const problemSchema = z.object({
   has_small: z.boolean().describe('Whether it can be judged at a small size.'),
 });
 
-function modeOf({ modes, reward, settings }: Judge): z.infer<typeof modeSchema> {
-  const { mode, validator, hybridState } = modes.present();
+function modeOf(judge: Judge): z.infer<typeof modeSchema> {
+  const present = judge.modes.present();
   return {
-    mode,
-    validator: validator.name,
-    reward,
-    settings: { ...settings() },
-    hybrid: JSON.parse(JSON.stringify(hybridState())),
+    mode: present.mode,
+    validator: present.validator.name,
+    reward: judge.reward,
+    settings: { ...judge.settings() },
+    hybrid: JSON.parse(JSON.stringify(present.hybridState())),
   };
 }

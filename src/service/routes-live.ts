@@ -56,11 +56,11 @@ export const liveRoutes: FastifyPluginAsyncZod<Parts> = async (app, { judge, job
   );
 
   app.get('/v1/state', { schema: { summary: 'What the live page shows' } }, async () => {
-    const { mode, validator, hybridState } = judge.modes.present();
+    const present = judge.modes.present();
     return {
-      mode,
-      validator: validator.name,
-      hybrid: hybridState(),
+      mode: present.mode,
+      validator: present.validator.name,
+      hybrid: present.hybridState(),
       ready: probe.missing() === null,
       pending: judge.pending(),
       jobs: jobs.counts(),

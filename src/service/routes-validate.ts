@@ -43,7 +43,8 @@ export const validateRoutes: FastifyPluginAsyncZod<Parts & { idempotency: Idempo
   );
 
   app.post(
-    '/v1/validate:batch',
+    // A doubled colon is a colon: no parameter.
+    '/v1/validate::batch',
     {
       bodyLimit: 16 * (app.initialConfig.bodyLimit ?? 2 ** 20),
       schema: {

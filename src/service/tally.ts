@@ -140,7 +140,7 @@ export function openTally(pending: () => number): Tally {
       const oldest = Math.floor(now / 1_000) - rateSeconds;
       const lately = [...seconds].reduce((sum, [second, count]) => (second > oldest ? sum + count : sum), 0);
       const sorted = latencies.toSorted((a, b) => a - b);
-      const at = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
+      const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
       return {
         verdicts: given,
         cached,

@@ -3,7 +3,7 @@ import type { Problem } from '../problem.js';
 import { openEmbeddedSimulator } from './embedded.js';
 import { openOpenaiSimulator } from './openai.js';
 import { uncalibrated } from './openai-calibration.js';
-import { openEndpoint } from './openai-endpoint.js';
+import { openEndpoints } from './openai-endpoints.js';
 import {
   type GtmFolder,
   openGtmFolder,
@@ -16,7 +16,7 @@ import {
 import type { Simulator } from './simulator.js';
 
 export interface OpenOptions {
-  /** A model folder, or the address of an OpenAI-compatible endpoint. */
+  /** A model folder, or the address of an OpenAI-compatible endpoint; several, with commas, serve the same model. */
   readonly model: string;
   readonly apiKey: string | null;
   /** What an endpoint calls its model. */
@@ -67,7 +67,7 @@ export async function noteServing(
   }: { engine: string; baseUrl: string; model?: string; apiKey: string | null; signal?: AbortSignal },
 ): Promise<Serving> {
   await openGtmFolder(folder);
-  const endpoint = await openEndpoint({ ...at, apiKey, ...(signal === undefined ? {} : { signal }) });
+  const endpoint = await openEndpoints({ ...at, apiKey, ...(signal === undefined ? {} : { signal }) });
   const serving = { ...at, model: endpoint.model };
   await writeServing(folder, serving);
   return serving;

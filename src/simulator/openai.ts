@@ -4,7 +4,8 @@ import type { Problem } from '../problem.js';
 import { calibrated } from './calibration.js';
 import { type ReadAnswer, readAnswer } from './openai-answer.js';
 import type { OpenaiCalibration } from './openai-calibration.js';
-import { type Endpoint, type EndpointOptions, openEndpoint } from './openai-endpoint.js';
+import type { Endpoint, EndpointOptions } from './openai-endpoint.js';
+import { openEndpoints } from './openai-endpoints.js';
 import { promptMessages, returnSchema, type ToolCall } from './prompt.js';
 import { confidenceOf, type Prediction, type PredictOptions, type Simulator } from './simulator.js';
 
@@ -24,7 +25,7 @@ export interface OpenaiOptions {
  */
 export async function openOpenaiSimulator(options: OpenaiOptions): Promise<Simulator> {
   const { calibration, device } = options;
-  const endpoint = await openEndpoint(options.endpoint);
+  const endpoint = await openEndpoints(options.endpoint);
   const reads = readsOf(endpoint);
   if (reads !== calibration.reads) {
     throw new KvalError(

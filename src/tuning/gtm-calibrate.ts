@@ -5,7 +5,8 @@ import { fitCurve, type HeadCalibration } from '../simulator/calibration.js';
 import { openServed } from '../simulator/open.js';
 import { ask, readsOf } from '../simulator/openai.js';
 import { makeOpenaiCalibration, type OpenaiCalibration } from '../simulator/openai-calibration.js';
-import { type Endpoint, openEndpoint } from '../simulator/openai-endpoint.js';
+import type { Endpoint } from '../simulator/openai-endpoint.js';
+import { openEndpoints } from '../simulator/openai-endpoints.js';
 import { writeOpenaiCalibration } from '../simulator/openai-folder.js';
 import { Scored } from './fit-embedded.js';
 
@@ -29,7 +30,7 @@ export async function calibrateServed(
       fix: 'Name that data set: only its validation split is known to be new to the model.',
     });
   }
-  const endpoint = await openEndpoint({ ...serving, apiKey });
+  const endpoint = await openEndpoints({ ...serving, apiKey });
   const { reads, said } = await askValidation({ ...options, dataset, endpoint });
   const calibration = await fitCalibration({
     dataset,

@@ -1,4 +1,5 @@
 import type { Settings } from '../candidate.js';
+import { KvalError } from '../errors.js';
 import type { Hello } from './protocol.js';
 
 export type WantedDevice = Settings['device'] | 'auto';
@@ -19,6 +20,14 @@ export function chooseDevice(hello: Hello, wanted: WantedDevice = 'auto'): Chose
   const device = wanted === 'auto' ? (gpu !== undefined ? 'cuda' : hasSoftware(hello) ? 'cpu' : 'none') : wanted;
   const arch = gpu === undefined ? null : `sm_${gpu.computeCapability.replace('.', '')}`;
   return { device, arch, small: device === 'cpu', words: wordsOf(device, gpu?.name) };
+}
+
+/** The same, for a machine that must have what is wanted. Throws `device-missing`. */
+export function requireDevice(hello: Hello, wanted: WantedDevice): ChosenDevice {
+  const chosen = chooseDevice(hello, wanted);
+  const lacks = (chosen.device === 'cuda' && chosen.arch === null) || (chosen.device === 'cpu' && !hasSoftware(hello));
+  if (lacks) throw new KvalError('device-missing', `this machine does not have the device ${chosen.device}`);
+  return chosen;
 }
 
 /** CUDA in software takes the PTX of nvcc and the operators of a torch that was made for CUDA. */

@@ -185,7 +185,7 @@ export const instrumentErrorSchema = z.object({
 });
 export type InstrumentError = z.infer<typeof instrumentErrorSchema>;
 
-const progressSchema = z.object({
+export const progressSchema = z.object({
   type: z.literal('progress'),
   id: z.string(),
   stage: z.string(),

@@ -1,0 +1,45 @@
+"""verl: `reward.custom_reward_function.path=.../kval/verl.py`. Never raises; the same keys in every result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kval.client import AsyncClient, Client
+from kval.reply import Reply
+from kval.task import request_of
+
+
+async def compute_score(
+    data_source: object = None,
+    solution_str: str = "",
+    ground_truth: object = None,
+    extra_info: object = None,
+    **kwargs: Any,  # noqa: ANN401
+) -> dict[str, float | int | str]:
+    """`ground_truth` (or `extra_info`) is a problem id, a reference's source, or a mapping that names one. verl has no
+    way to leave a sample out: where the service could not answer, `score` is 0.0 and `infra_ok` 0."""
+    try:
+        async with AsyncClient(**_options(kwargs)) as client:
+            return (await client.score(request_of(solution_str, ground_truth, extra_info, kwargs))).flat()
+    except Exception as error:  # an exception here ends verl's training
+        return Reply.failed(error).flat()
+
+
+def compute_score_batch(
+    data_sources: list[Any],
+    solution_strs: list[str],
+    ground_truths: list[Any],
+    extra_infos: list[Any],
+    **kwargs: Any,  # noqa: ANN401
+) -> list[dict[str, float | int | str]]:
+    """For `reward_manager: batch` of verl before 2026-02."""
+    try:
+        rows = zip(solution_strs, ground_truths, extra_infos, strict=True)
+        requests = [request_of(text, truth, info, kwargs) for text, truth, info in rows]
+        return [reply.flat() for reply in Client(**_options(kwargs)).score_batch(requests)]
+    except Exception as error:  # see above
+        return [Reply.failed(error).flat() for _ in solution_strs]
+
+
+def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: kwargs[name] for name in ("url", "token", "timeout_s") if name in kwargs}

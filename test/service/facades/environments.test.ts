@@ -1,0 +1,109 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { openService, type Service } from '../open.js';
+import { openFailingJudge } from './failing.js';
+import { answer, kernel, problemId } from './kernel.js';
+
+let service: Service;
+let failing: Service;
+let failingJudge: Awaited<ReturnType<typeof openFailingJudge>>;
+beforeAll(async () => {
+  service = await openService({ token: 'a-long-secret' });
+  failingJudge = await openFailingJudge();
+  failing = await openService({ judge: failingJudge.judge });
+});
+afterAll(async () => {
+  await service.close();
+  await failing.close();
+  await failingJudge.close();
+});
+
+describe('NeMo-Gym', () => {
+  const base = '/t/a-long-secret/nemo-gym';
+  const row = { responses_create_params: { input: [] }, verifier_metadata: { problem_id: problemId }, own: 'field' };
+  const response = { output: [{ type: 'message', content: [{ type: 'output_text', text: answer }] }] };
+
+  it('seeds a session, judges for its tool, and verifies with the row echoed', async () => {
+    const seeded = await service.ask(`${base}/seed_session`, { body: row });
+    const cookie = seeded.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const tool = await service.ask(`${base}/cuda_code_validator`, { body: { kernel }, headers: { cookie } });
+    expect(tool.text.slice(0, 200)).toMatch(/predicted/);
+    const { json } = await service.ask(`${base}/verify`, { body: { ...row, response } });
+    expect(json).toMatchObject({ ...row, response, compiled: 1, infra_ok: 1 });
+    expect(json.reward).toBeGreaterThan(0);
+    const { json: means } = await service.ask(`${base}/aggregate_metrics`, {
+      body: { verify_responses: [json, json] },
+    });
+    expect(means.agent_metrics['mean/reward']).toBeCloseTo(json.reward, 12);
+    expect((await service.ask(`${base}/reverify_mode`)).json).toBe('stateless');
+    expect((await service.ask(`${base}/`)).json).toEqual({ status: 'ok' });
+  });
+
+  it('marks the row of a failed instrument', async () => {
+    const { status, json } = await failing.ask('/nemo-gym/verify', { body: { ...row, response } });
+    expect(status).toBe(200);
+    expect(json).toMatchObject({ ...row, response, reward: 0, infra_ok: 0, _ng_failure_class: 'judge_failed' });
+  });
+});
+
+describe('OpenEnv', () => {
+  async function talk(url: string, frames: readonly unknown[]) {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`);
+    await once(socket, 'open');
+    const said = [];
+    for (const frame of frames) {
+      const next = once(socket, 'message');
+      socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
+      const [data] = await next;
+      said.push(JSON.parse(String(data)));
+    }
+    const closed = once(socket, 'close');
+    socket.send(JSON.stringify({ type: 'close' }));
+    await closed;
+    return said;
+  }
+  const reset = { type: 'reset', data: { problem_id: problemId } };
+  const step = { type: 'step', data: { code: kernel } };
+
+  it('keeps a session of ten turns', async () => {
+    const frames = [reset, ...Array.from({ length: 10 }, () => step), { type: 'state' }];
+    const said = await talk(`${service.url}/t/a-long-secret/openenv`, frames);
+    expect(said[0].data).toMatchObject({ done: false, observation: { problem_id: problemId, turn: 0, max_turns: 10 } });
+    expect(said[1].data.observation).toMatchObject({ turn: 1, compilation_success: true });
+    expect(said[10].data).toMatchObject({ done: true, observation: { turn: 10 } });
+    expect(said[11]).toMatchObject({ type: 'state', data: { step_count: 10, problem_id: problemId } });
+  });
+
+  it('answers a wrong frame with an error frame, and goes on', async () => {
+    const said = await talk(`${service.url}/t/a-long-secret/openenv`, [
+      '{',
+      { type: 'dance' },
+      { type: 'step' },
+      reset,
+    ]);
+    expect(said.map(({ type, data }) => data.code ?? type)).toEqual([
+      'INVALID_JSON',
+      'UNKNOWN_TYPE',
+      'VALIDATION_ERROR',
+      'observation',
+    ]);
+  });
+
+  it('says EXECUTION_ERROR where the instrument failed, without counting the turn', async () => {
+    const said = await talk(`${failing.url}/openenv`, [reset, step, { type: 'state' }]);
+    expect(said[1]).toMatchObject({ type: 'error', data: { code: 'EXECUTION_ERROR' } });
+    expect(said[2].data.step_count).toBe(0);
+  });
+
+  it('serves the same over plain HTTP', async () => {
+    const ask = (path: string, body?: unknown) =>
+      service.ask(`/t/a-long-secret/openenv${path}`, body === undefined ? {} : { body });
+    expect((await ask('/reset', {})).json.observation.turn).toBe(0);
+    const { json } = await ask('/step', { action: { code: kernel, problem_id: problemId } });
+    expect(json.observation).toMatchObject({ problem_id: problemId, compilation_success: true });
+    expect((await ask('/mcp', {})).json.jsonrpc).toBe('2.0');
+    expect((await ask('/health')).json).toEqual({ status: 'healthy' });
+    expect(Object.keys((await ask('/schema')).json)).toEqual(['action', 'observation', 'state']);
+  });
+});
