@@ -73,7 +73,7 @@ class StandIn(BaseHTTPRequestHandler):
 @pytest.fixture(autouse=True)
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("KVAL_URL", f"http://127.0.0.1:{server.server_port}")
     StandIn.seen, StandIn.keys, StandIn.ports, StandIn.busy = [], [], set(), 0
     StandIn.reply = {**GOOD.flat()}
