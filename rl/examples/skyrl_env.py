@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 
-from skyrl_gym.envs.registration import register
+import skyrl_gym
 
 if __name__ == "__main__":
-    register(id="kval", entry_point="kval.skyrl:KernelEnv")
+    skyrl_gym.register(id="kval", entry_point="kval.skyrl:KernelEnv")
     from skyrl_train.entrypoints.main_base import main
 
     sys.exit(main())

@@ -51,7 +51,7 @@ class Reply:
             if not _fits(body.get(field.name), field.default):
                 said = repr(body.get(field.name))[:100]
                 raise ServiceError("garbage", f"the service's reply is not whole: {field.name} is {said}", retry=False)
-        return cls(**{field.name: body[field.name] for field in fields(cls)})
+        return cls(**{field.name: type(field.default)(body[field.name]) for field in fields(cls)})
 
     @classmethod
     def failed(cls, error: Exception) -> Reply:

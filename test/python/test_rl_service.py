@@ -151,6 +151,15 @@ def test_the_example_of_openenv() -> None:
     assert said.observation["turn"] == 1
 
 
+def test_skyrl_makes_the_environment_and_plays_two_turns() -> None:
+    skyrl_gym = pytest.importorskip("skyrl_gym")
+    skyrl_gym.register(id="kval", entry_point="kval.skyrl:KernelEnv")
+    extras = {"reward_spec": {"ground_truth": PROBLEM}, "max_turns": 2}
+    env = skyrl_gym.make("kval", env_config={}, extras=extras)
+    first, second = env.step("no code"), env.step(answer())
+    assert (first["done"], second["done"]) == (False, True) and second["metadata"]["infra_ok"] == 1
+
+
 def test_trl_trains_on_a_simulated_service(tmp_path: Path) -> None:
     before = state()
     train(tmp_path, kval.trl.reward_func)
