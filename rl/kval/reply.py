@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Reply:
             if not _fits(body.get(field.name), field.default):
                 said = repr(body.get(field.name))[:100]
                 raise ServiceError("garbage", f"the service's reply is not whole: {field.name} is {said}", retry=False)
-        return cls(**{field.name: type(field.default)(body[field.name]) for field in fields(cls)})
+        return cls(**{field.name: _typed(body[field.name], field.default) for field in fields(cls)})
 
     @classmethod
     def failed(cls, error: Exception) -> Reply:
@@ -63,6 +64,13 @@ def _fits(value: object, default: object) -> bool:
     if isinstance(default, str):
         return isinstance(value, str)
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _typed(value: Any, default: object) -> Any:  # noqa: ANN401
+    """JSON's 0 is a float where floats are: a column is of one type."""
+    if isinstance(default, str):
+        return value
+    return int(value) if isinstance(default, int) else float(value)
 
 
 class ServiceError(Exception):
