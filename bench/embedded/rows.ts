@@ -6,6 +6,7 @@ import { examplesOf } from '../../src/dataset/examples.js';
 import { withoutExpectation } from '../../src/dataset/row.js';
 import { problemUnit } from '../../src/dataset/split.js';
 import { type ImportedCandidate, readCandidates } from '../../src/import/candidates.js';
+import { readProblems } from '../../src/import/problems.js';
 import type { PublishedKind } from '../../src/import/published.js';
 import { importLabels } from '../../src/labels/exchange.js';
 import { LabelStore } from '../../src/labels/store.js';
@@ -110,13 +111,15 @@ function speedupRows(row: CorpusRow, published: ImportedCandidate['published']):
  * Our own labelled kernels, as they ship: learned from, never judged. No more of them, by hash, than `most`, so that they do
  * not drown the others. Samples and their mutants are left to the tests.
  */
-async function ownRows({ root, home, starterCandidatesFolder }: Config, most: number): Promise<CorpusRow[]> {
+async function ownRows(
+  { root, home, starterFolder, starterCandidatesFolder }: Config,
+  most: number,
+): Promise<CorpusRow[]> {
   const rows: CorpusRow[] = [];
-  const samples = new Set<string>();
-  for (const { candidate } of (await readCandidates(starterCandidatesFolder, { format: 'files', set: 'starter' }))
-    .items) {
-    samples.add(candidate.hash);
-  }
+  const { items: problems } = await readProblems(starterFolder);
+  const { items } = await readCandidates(starterCandidatesFolder, { format: 'files', set: 'starter', problems });
+  const samples = new Set(items.map(({ candidate }) => candidate.hash));
+  if (samples.size === 0) throw new Error('the samples that must not teach were not found');
   const datasetsFolder = join(root, 'datasets');
   const path = join(home, 'embedded', 'own.db');
   await rm(path, { force: true });

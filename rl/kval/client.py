@@ -1,22 +1,36 @@
-"""Clients of the native HTTP API. Both wait as the service asks (Retry-After) and never beyond `timeout_s`."""
+"""Clients of the native HTTP API: one pool of connections each, the same words with and without an event loop.
+
+Both wait as the service asks (Retry-After) and give a call up after `timeout_s`. `url` may carry the token
+(`http://host:8700/t/TOKEN`); without `url` and `token`, KVAL_URL and KVAL_TOKEN say them.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
 
+from kval.exchange import (
+    Call,
+    Part,
+    Patience,
+    Request,
+    Result,
+    Where,
+    mode_change,
+    parts_of,
+    replies_of,
+    submission,
+)
 from kval.reply import Reply, ServiceError
-
-Request = Mapping[str, Any]
 
 
 class AsyncClient:
-    """One event loop's client. `url` may carry the token (`http://host:8700/t/TOKEN`); else `token` or KVAL_TOKEN."""
+    """For one event loop."""
 
     def __init__(
         self,
@@ -29,32 +43,28 @@ class AsyncClient:
     ) -> None:
         if batch_size < 1 or concurrency < 1:
             raise ValueError("batch_size and concurrency are at least 1")
-        token = token if token is not None else os.environ.get("KVAL_TOKEN")
-        base = (url or os.environ.get("KVAL_URL") or "http://127.0.0.1:8700").rstrip("/")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.AsyncClient(base_url=base, headers=headers, timeout=None, trust_env=False)
+        where = Where.of(url, token)
+        self._http = httpx2.AsyncClient(
+            base_url=where.url, headers=where.headers, timeout=None, limits=_LIMITS, trust_env=False
+        )
         self._timeout_s = timeout_s
         self._batch_size = batch_size
         self._concurrency = concurrency
 
     async def validate(self, request: Request) -> Reply:
         """One verdict. Raises ServiceError where the service cannot judge by the deadline or refuses the request."""
-        return Reply.of(await self._call("POST", "/v1/validate", dict(request)))
+        return Reply.of(await self._call(Call.of("POST", "/v1/validate", request)))
 
     async def validate_batch(self, requests: Sequence[Request]) -> list[Reply | ServiceError]:
-        """Verdicts in the order of the requests, split into batches of which a few are under way at once."""
+        """Verdicts in the order of the requests, split into batches of which a few are under way at once, each with
+        `timeout_s`. What one batch loses, the others keep; items that may be asked again are asked once more."""
         limit = asyncio.Semaphore(self._concurrency)
 
-        async def part(items: Sequence[Request]) -> list[Reply | ServiceError]:
+        async def ask(part: Part) -> list[Result]:
             async with limit:
-                body = await self._call("POST", "/v1/validate:batch", {"items": [dict(item) for item in items]})
-            results = body.get("results")
-            if not isinstance(results, list) or len(results) != len(items):
-                raise ServiceError("garbage", "a batch's results do not match its items", retry=False)
-            return [ServiceError.of(one, 200) if "error" in one else Reply.of(one) for one in results]
+                return await self._ask(part)
 
-        starts = range(0, len(requests), self._batch_size)
-        parts = await asyncio.gather(*(part(requests[at : at + self._batch_size]) for at in starts))
+        parts = await asyncio.gather(*(ask(part) for part in parts_of(requests, self._batch_size)))
         return [one for results in parts for one in results]
 
     async def score(self, request: Request) -> Reply:
@@ -65,27 +75,26 @@ class AsyncClient:
             return Reply.failed(error)
 
     async def score_batch(self, requests: Sequence[Request]) -> list[Reply]:
-        """As validate_batch, but never raises; a batch that fails is a list of replies with `infra_ok` 0."""
+        """As validate_batch, but never raises: `infra_ok` is 0 where the service could not answer."""
         try:
-            results = await self.validate_batch(requests)
+            return replies_of(await self.validate_batch(requests))
         except Exception as error:  # see score
             return [Reply.failed(error)] * len(requests)
-        return [Reply.failed(one) if isinstance(one, ServiceError) else one for one in results]
 
     async def submit(self, request: Request) -> str:
-        """Queues a job that a restart does not lose; its id."""
-        return str((await self._call("POST", "/v1/jobs", dict(request)))["id"])
+        """Queues a job that a restart does not lose; its id. Tried again, it still queues once."""
+        return str((await self._call(submission(request)))["id"])
 
     async def job(self, id: str, *, wait_s: float = 0) -> dict[str, Any]:
         """`{id, status, result?, error?}` once it is done, or after `wait_s` seconds."""
-        return await self._call("GET", f"/v1/jobs/{id}?wait={wait_s:g}")
+        return await self._call(Call("GET", f"/v1/jobs/{id}?wait={wait_s:g}"))
 
     async def cancel(self, id: str) -> None:
-        await self._call("DELETE", f"/v1/jobs/{id}")
+        await self._call(Call("DELETE", f"/v1/jobs/{id}"))
 
-    async def set_mode(self, mode: str) -> dict[str, Any]:
-        """`real`, `simulated` or `hybrid`, for every client of the service from now on."""
-        return await self._call("PUT", "/v1/mode", {"mode": mode})
+    async def set_mode(self, mode: str, policy: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """`real`, `simulated` or `hybrid` (by `policy`, else the service's own), for every client from now on."""
+        return await self._call(mode_change(mode, policy))
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -96,43 +105,68 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        try:
-            return await asyncio.wait_for(self._until_answered(method, path, body), self._timeout_s)
-        except asyncio.TimeoutError:
-            raise ServiceError("timeout", f"no answer within {self._timeout_s:g} s", retry=True) from None
-
-    async def _until_answered(self, method: str, path: str, body: object) -> dict[str, Any]:
-        pause_s = 0.25
-        give_up = time.monotonic() + self._timeout_s
-        while True:
+    async def _ask(self, part: Part) -> list[Result]:
+        patience = Patience(self._timeout_s)
+        for pause_s in (0.0, patience.pause_s()):
+            call = part.call()
+            if call is None or pause_s >= patience.left_s():
+                break
+            await asyncio.sleep(pause_s)
             try:
-                response = await self._http.request(method, path, json=body)
-                error, asked_s = _error_of(response), _retry_after_s(response)
-                if error is None:
-                    return _object_of(response)
-                if response.status_code not in (429, 503):
-                    raise error
-            except httpx2.TransportError as fault:
-                error, asked_s = ServiceError("unreachable", repr(fault), fix="Is kval serve up?", retry=True), None
-            wait_s = pause_s if asked_s is None else asked_s
-            if time.monotonic() + wait_s >= give_up:
-                raise error  # the reason says more than that time was up
-            await asyncio.sleep(wait_s)
-            pause_s = min(2 * pause_s, 8.0)
+                part.answered(await self._call(call, patience))
+            except ServiceError as error:
+                part.answered(error)
+        return part.results
+
+    async def _call(self, call: Call, patience: Patience | None = None) -> dict[str, Any]:
+        patience = patience or Patience(self._timeout_s)
+        while True:
+            heard: httpx2.Response | httpx2.RequestError
+            try:
+                request = self._http.request(call.method, call.path, content=call.content, headers=call.headers)
+                heard = await asyncio.wait_for(request, patience.left_s())
+            except asyncio.TimeoutError:
+                heard = httpx2.ReadTimeout("")
+            except httpx2.RequestError as fault:
+                heard = fault
+            answer = patience.answer(heard)
+            if isinstance(answer, dict):
+                return answer
+            await asyncio.sleep(answer)
 
 
 class Client:
-    """The same without an event loop: every call runs one of its own, so that it works from any thread."""
+    """For any number of threads; it works where an event loop runs (Jupyter), and blocks it as any other call does."""
 
-    def __init__(self, url: str | None = None, token: str | None = None, **options: Any) -> None:  # noqa: ANN401
-        self._options = {"url": url, "token": token, **options}
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout_s: float = 300.0,
+        batch_size: int = 64,
+        concurrency: int = 4,
+    ) -> None:
+        if batch_size < 1 or concurrency < 1:
+            raise ValueError("batch_size and concurrency are at least 1")
+        where = Where.of(url, token)
+        self._http = httpx2.Client(
+            base_url=where.url, headers=where.headers, timeout=None, limits=_LIMITS, trust_env=False
+        )
+        self._timeout_s = timeout_s
+        self._batch_size = batch_size
+        self._concurrency = concurrency
 
     def validate(self, request: Request) -> Reply:
-        return asyncio.run(self._with("validate", request))  # type: ignore[no-any-return]
+        """See AsyncClient, here and below."""
+        return Reply.of(self._call(Call.of("POST", "/v1/validate", request)))
 
     def validate_batch(self, requests: Sequence[Request]) -> list[Reply | ServiceError]:
-        return asyncio.run(self._with("validate_batch", requests))
+        parts = parts_of(requests, self._batch_size)
+        if len(parts) <= 1:
+            return [one for part in parts for one in self._ask(part)]
+        with ThreadPoolExecutor(min(self._concurrency, len(parts)), "kval") as threads:
+            return [one for results in threads.map(self._ask, parts) for one in results]
 
     def score(self, request: Request) -> Reply:
         try:
@@ -142,50 +176,59 @@ class Client:
 
     def score_batch(self, requests: Sequence[Request]) -> list[Reply]:
         try:
-            return asyncio.run(self._with("score_batch", requests))
+            return replies_of(self.validate_batch(requests))
         except Exception as error:  # see AsyncClient.score
             return [Reply.failed(error)] * len(requests)
 
     def submit(self, request: Request) -> str:
-        return asyncio.run(self._with("submit", request))  # type: ignore[no-any-return]
+        return str(self._call(submission(request))["id"])
 
     def job(self, id: str, *, wait_s: float = 0) -> dict[str, Any]:
-        return asyncio.run(self._with("job", id, wait_s=wait_s))
+        return self._call(Call("GET", f"/v1/jobs/{id}?wait={wait_s:g}"))
 
     def cancel(self, id: str) -> None:
-        asyncio.run(self._with("cancel", id))
+        self._call(Call("DELETE", f"/v1/jobs/{id}"))
 
-    def set_mode(self, mode: str) -> dict[str, Any]:
-        return asyncio.run(self._with("set_mode", mode))
+    def set_mode(self, mode: str, policy: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return self._call(mode_change(mode, policy))
 
-    async def _with(self, method: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        async with AsyncClient(**self._options) as client:
-            return await getattr(client, method)(*args, **options)
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, part: Part) -> list[Result]:
+        patience = Patience(self._timeout_s)
+        for pause_s in (0.0, patience.pause_s()):
+            call = part.call()
+            if call is None or pause_s >= patience.left_s():
+                break
+            time.sleep(pause_s)
+            try:
+                part.answered(self._call(call, patience))
+            except ServiceError as error:
+                part.answered(error)
+        return part.results
+
+    def _call(self, call: Call, patience: Patience | None = None) -> dict[str, Any]:
+        patience = patience or Patience(self._timeout_s)
+        while True:
+            heard: httpx2.Response | httpx2.RequestError
+            try:
+                heard = self._http.request(
+                    call.method, call.path, content=call.content, headers=call.headers, timeout=patience.left_s()
+                )
+            except httpx2.RequestError as fault:
+                heard = fault
+            answer = patience.answer(heard)
+            if isinstance(answer, dict):
+                return answer
+            time.sleep(answer)
 
 
-def _error_of(response: httpx2.Response) -> ServiceError | None:
-    if response.status_code < 300:
-        return None
-    try:
-        return ServiceError.of(response.json(), response.status_code)
-    except ValueError:
-        return ServiceError.of(None, response.status_code)
-
-
-def _object_of(response: httpx2.Response) -> dict[str, Any]:
-    if response.status_code == 204:
-        return {}
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise ServiceError("garbage", "the service answered no JSON object", retry=False)
-    return body
-
-
-def _retry_after_s(response: httpx2.Response) -> float | None:
-    try:
-        return max(0.0, float(response.headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
+# An async trainer has thousands of samples under way at once: a pool of 100 would make them wait unseen.
+_LIMITS = httpx2.Limits(max_connections=1024, max_keepalive_connections=64)

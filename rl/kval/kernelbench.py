@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from kval.client import Client
 from kval.reply import Reply
+from kval.shared import shared_client
 
 
 @dataclass
 class KernelExecResult:
-    """As KernelBench's. Times are milliseconds; -1.0 where nothing was timed."""
+    """As KernelBench's. Times are milliseconds, as its own code records them (a comment there says microseconds); -1.0
+    where nothing was timed."""
 
     compiled: bool = False
     correctness: bool = False
@@ -43,7 +44,15 @@ def eval_kernel_against_ref(
     check_for_excessive_speedup: bool = True,
     excessive_speedup_threshold: float = 10,
 ) -> KernelExecResult:
-    """Raises ServiceError where kval cannot judge. The service decides seeds, clock, folder and device; only CUDA."""
+    """One CUDA kernel against its reference. Raises ServiceError where kval cannot judge, ValueError for a backend or a
+    precision that it does not know.
+
+    Honoured: the two sources, `num_correct_trials` (1 to 100), `measure_performance` with `num_perf_trials` (up to
+    10 000), `precision`, and the two settings of excessive speed-up. Ignored, since the service decides them:
+    `seed_num`, `timing_method`, `verbose`, `build_dir` and `device`. Unlike KernelBench's, `runtime` is the median of
+    the timed runs, not their mean, and `runtime_stats` holds just that `median`. A simulated verdict's times are
+    predictions: `metadata["kval"]["predicted"]` is 1.
+    """
     if backend != "cuda":
         raise ValueError(f"kval judges CUDA kernels, not {backend}")
     settings: dict[str, Any] = {
@@ -52,10 +61,13 @@ def eval_kernel_against_ref(
         "compat": "kernelbench",
     }
     if precision is not None:
-        settings["precision"] = _PRECISIONS[str(precision).removeprefix("torch.")]
+        name = str(precision).removeprefix("torch.")
+        if name not in _PRECISIONS:
+            raise ValueError(f"kval judges {', '.join(_PRECISIONS)}, not {name}")
+        settings["precision"] = _PRECISIONS[name]
     request = {"kernel": custom_model_src, "reference": original_model_src, "settings": settings}
-    reply = Client().validate(request)
-    excessive = check_for_excessive_speedup and reply.speedup > excessive_speedup_threshold
+    reply = shared_client().validate(request)
+    excessive = measure_performance and check_for_excessive_speedup and reply.speedup > excessive_speedup_threshold
     return _result_of(reply, excessive)
 
 
@@ -63,22 +75,24 @@ _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 
 def _result_of(reply: Reply, excessive: bool) -> KernelExecResult:
-    metadata: dict[str, Any] = {"kval": reply.flat()}
-    if not reply.compiled:
-        metadata["compilation_error"] = reply.feedback
-    elif reply.status in ("runtime-error", "load-error", "timeout"):
-        metadata["runtime_error"] = reply.feedback
-    elif not reply.correct:
-        metadata["correctness_issue"] = reply.feedback
-    if excessive:
-        metadata["excessive_speedup"] = True
     timed = bool(reply.timed)
     return KernelExecResult(
         compiled=bool(reply.compiled),
         correctness=bool(reply.correct),
-        metadata=metadata,
+        metadata={**_fault_of(reply), **({"excessive_speedup": True} if excessive else {}), "kval": reply.flat()},
         runtime=reply.kernel_ms if timed else -1.0,
-        runtime_stats={"mean": reply.kernel_ms} if timed else {},
+        runtime_stats={"median": reply.kernel_ms} if timed else {},
         ref_runtime=reply.reference_ms if timed else -1.0,
-        ref_runtime_stats={"mean": reply.reference_ms} if timed else {},
+        ref_runtime_stats={"median": reply.reference_ms} if timed else {},
     )
+
+
+def _fault_of(reply: Reply) -> dict[str, str]:
+    """Under KernelBench's names: the message, and beside it what kind of fault it is (kval's status)."""
+    if not reply.compiled:
+        return {"compilation_error_name": reply.status, "compilation_error": reply.feedback}
+    if reply.correct:
+        return {}
+    if reply.status in ("runtime-error", "load-error", "timeout"):
+        return {"runtime_error_name": reply.status, "runtime_error": reply.feedback}
+    return {"correctness_issue_name": "correctness_issue", "correctness_issue": reply.feedback}

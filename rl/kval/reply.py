@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -44,17 +45,32 @@ class Reply:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Reply:
-        """Raises ServiceError where a key is missing: a reply is whole or it is none."""
-        try:
-            return cls(**{field.name: body[field.name] for field in fields(cls)})
-        except (KeyError, TypeError) as fault:
-            raise ServiceError("garbage", f"the service's reply is not whole: {fault}", retry=False) from fault
+    def of(cls, body: object) -> Reply:
+        """Raises ServiceError where a key is missing, null, NaN or of another type: a reply is whole or it is none."""
+        body = body if isinstance(body, Mapping) else {}
+        for field in fields(cls):
+            if not _fits(body.get(field.name), field.default):
+                said = repr(body.get(field.name))[:100]
+                raise ServiceError("garbage", f"the service's reply is not whole: {field.name} is {said}", retry=False)
+        return cls(**{field.name: _typed(body[field.name], field.default) for field in fields(cls)})
 
     @classmethod
     def failed(cls, error: Exception) -> Reply:
         """The same keys where the service could not answer: they say nothing about the kernel."""
         return cls(feedback=f"not judged: {error}"[:2000])
+
+
+def _fits(value: object, default: object) -> bool:
+    if isinstance(default, str):
+        return isinstance(value, str)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _typed(value: Any, default: object) -> Any:  # noqa: ANN401
+    """JSON's 0 is a float where floats are: a column is of one type."""
+    if isinstance(default, str):
+        return value
+    return int(value) if isinstance(default, int) else float(value)
 
 
 class ServiceError(Exception):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kval.client import Client
+from kval.reply import Reply
+from kval.shared import shared_client
 from kval.task import REQUEST_KEYS, request_of
 
 
@@ -16,13 +17,21 @@ def reward_func(
     **columns: Any,  # noqa: ANN401
 ) -> list[float | None]:
     """One reward for each completion (text or message list); None where the service could not judge, which TRL leaves
-    out of the group. The training step goes with the request, for a hybrid's schedule."""
-    step = getattr(trainer_state, "global_step", None)
+    out of the group. Never raises. The training step goes with the request, for a hybrid's schedule."""
+    try:
+        replies = _judged(completions, columns, getattr(trainer_state, "global_step", None))
+        if callable(log_metric) and replies:
+            for key in ("compiled", "correct", "predicted", "infra_ok"):
+                log_metric(f"kval/{key}", sum(getattr(reply, key) for reply in replies) / len(replies))
+        return [reply.reward if reply.infra_ok else None for reply in replies]
+    except Exception:  # an exception here ends TRL's training
+        return [None] * len(completions)
+
+
+def _judged(completions: list[Any], columns: dict[str, Any], step: int | None) -> list[Reply]:
     named = {key: columns[key] for key in REQUEST_KEYS if isinstance(columns.get(key), list)}
-    rows = [{key: column[at] for key, column in named.items()} for at in range(len(completions))]
-    requests = [request_of(text, row, step=step) for text, row in zip(completions, rows, strict=True)]
-    replies = Client().score_batch(requests)
-    if callable(log_metric) and replies:
-        for key in ("compiled", "correct", "predicted", "infra_ok"):
-            log_metric(f"kval/{key}", sum(getattr(reply, key) for reply in replies) / len(replies))
-    return [reply.reward if reply.infra_ok else None for reply in replies]
+    # A column that is too short leaves its last rows without it, and the service says what they lack.
+    rows = [{key: column[at] for key, column in named.items() if at < len(column)} for at in range(len(completions))]
+    return shared_client().score_batch(
+        [request_of(text, row, step=step) for text, row in zip(completions, rows, strict=True)]
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kval.client import AsyncClient, Client
 from kval.reply import Reply
+from kval.shared import shared_async_client, shared_client
 from kval.task import request_of
 
 
@@ -19,8 +19,8 @@ async def compute_score(
     """`ground_truth` (or `extra_info`) is a problem id, a reference's source, or a mapping that names one. verl has no
     way to leave a sample out: where the service could not answer, `score` is 0.0 and `infra_ok` 0."""
     try:
-        async with AsyncClient(**_options(kwargs)) as client:
-            return (await client.score(request_of(solution_str, ground_truth, extra_info, kwargs))).flat()
+        request = request_of(solution_str, ground_truth, extra_info, kwargs)
+        return (await shared_async_client(**_options(kwargs)).score(request)).flat()
     except Exception as error:  # an exception here ends verl's training
         return Reply.failed(error).flat()
 
@@ -36,7 +36,7 @@ def compute_score_batch(
     try:
         rows = zip(solution_strs, ground_truths, extra_infos, strict=True)
         requests = [request_of(text, truth, info, kwargs) for text, truth, info in rows]
-        return [reply.flat() for reply in Client(**_options(kwargs)).score_batch(requests)]
+        return [reply.flat() for reply in shared_client(**_options(kwargs)).score_batch(requests)]
     except Exception as error:  # see above
         return [Reply.failed(error).flat() for _ in solution_strs]
 

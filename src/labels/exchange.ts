@@ -92,7 +92,8 @@ export async function exportLabels(
 }
 
 /** Folders of this machine, before what means the same on every machine. */
-const localFolders = /(?:\/[^\s/\\"':]+)+\/(?=(?:site-packages|kval_harness|candidate|python3\.\d+|cuda(?=\/\d+\.\d))\/)/g;
+const localFolders =
+  /(?:\/[^\s/\\"':]+)+\/(?=(?:site-packages|kval_harness|candidate|python3\.\d+|cuda(?=\/\d+\.\d))\/)/g;
 
 function quiet(label: Label): Label {
   const { build } = label.measured;

@@ -16,6 +16,7 @@ import {
   scoreForest,
   scoreLinear,
 } from './forest.js';
+import { readPython } from './python-text.js';
 import { confidenceOf, type Prediction, type PredictOptions, type Simulator } from './simulator.js';
 
 const headSchema = z.object({
@@ -88,7 +89,9 @@ export async function openEmbeddedSimulator(options: EmbeddedOptions): Promise<S
     wanted.signal?.throwIfAborted();
     const reference = options.referenceRuntimeMs?.(job.problem) ?? null;
     const scores = model.score(textOf(job, options.device ?? null, reference));
-    const compiled = wanted.built === true ? 1 : calibrated(calibration.heads.compiled, scores.compiled);
+    const empty = wanted.built !== true && holdsNoKernel(job);
+    const compiled =
+      wanted.built === true ? 1 : empty ? surelyNot : calibrated(calibration.heads.compiled, scores.compiled);
     const head = calibration.heads.correct;
     // The second head was trained on kernels that compiled, so the two probabilities multiply.
     const correct = head === null || scores.correct === null ? null : compiled * calibrated(head, scores.correct);
@@ -104,7 +107,7 @@ export async function openEmbeddedSimulator(options: EmbeddedOptions): Promise<S
       const [curve, score] = [calibration.heads[name], scores[name]];
       return curve === undefined || score === null ? null : calibrated(curve, score);
     };
-    const outcomes = outcomesOf(probabilities, given('invalid'), given('ran'));
+    const outcomes = outcomesOf(probabilities, empty ? 1 - surelyNot : given('invalid'), given('ran'));
     return {
       probabilities,
       ...(outcomes === null ? {} : { outcomes }),
@@ -120,6 +123,21 @@ export async function openEmbeddedSimulator(options: EmbeddedOptions): Promise<S
     predict: async (job, wanted) => predict(job, wanted),
     close: async () => {},
   };
+}
+
+/** As sure as a rule may be that was written by a person. */
+const surelyNot = 0.01;
+
+/**
+ * What no model has to guess, and no policy should learn to exploit: Python that has no `ModelNew`, or never calls what
+ * builds an extension, is `invalid` to the harness, however much it looks like a good kernel. Comments do not count.
+ */
+function holdsNoKernel({ candidate }: Job): boolean {
+  if (candidate.language !== 'python') return false;
+  const names = new Set(
+    readPython(candidate.source).tokens.flatMap(({ kind, text }) => (kind === 'name' ? [text] : [])),
+  );
+  return !names.has('ModelNew') || !(names.has('load_inline') || names.has('load'));
 }
 
 /** The chances of five outcomes, one in all; null where the model cannot tell failures of one kind apart. */

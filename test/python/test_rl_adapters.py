@@ -14,24 +14,49 @@ from typing import ClassVar
 
 import pytest
 
-from kval import AsyncClient, Client, Reply, ServiceError, kernelbench, openrlhf, slime, trl, verifiers, verl
+from kval import (
+    AsyncClient,
+    Client,
+    Reply,
+    ServiceError,
+    kernelbench,
+    openrlhf,
+    rllm,
+    skyrl,
+    slime,
+    trl,
+    verifiers,
+    verl,
+)
+from kval.shared import shared_async_client
 
 GOOD = replace(Reply(), reward=1.3, score=0.6, compiled=1, correct=1, infra_ok=1, status="correct")
 
 
 class StandIn(BaseHTTPRequestHandler):
     seen: ClassVar[list[dict[str, object]]] = []
+    keys: ClassVar[list[str | None]] = []
+    ports: ClassVar[set[int]] = set()
     busy = 0
+    reply: ClassVar[dict[str, object]] = {}
+
+    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         StandIn.seen.append(body)
+        StandIn.keys.append(self.headers["idempotency-key"])
+        StandIn.ports.add(self.client_address[1])
         error = {"error": {"code": "busy", "message": "full", "fix": "wait", "retry": True}}
         if StandIn.busy > 0:
             StandIn.busy -= 1
             return self._send(429, error)
-        one = [error if "lost" in str(item) else GOOD.flat() for item in body.get("items", [])]
-        return self._send(200, {"results": one} if "items" in body else GOOD.flat())
+        if "broken" in str(body):
+            return self._send(500, {"error": {**error["error"], "code": "internal", "retry": False}})
+        if self.path == "/v1/jobs":
+            return self._send(202, {"id": "7"})
+        one = [error if "lost" in str(item) else StandIn.reply for item in body.get("items", [])]
+        return self._send(200, {"results": one} if "items" in body else StandIn.reply)
 
     def _send(self, status: int, body: object) -> None:
         data = json.dumps(body).encode()
@@ -48,9 +73,10 @@ class StandIn(BaseHTTPRequestHandler):
 @pytest.fixture(autouse=True)
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("KVAL_URL", f"http://127.0.0.1:{server.server_port}")
-    StandIn.seen, StandIn.busy = [], 0
+    StandIn.seen, StandIn.keys, StandIn.ports, StandIn.busy = [], [], set(), 0
+    StandIn.reply = {**GOOD.flat()}
     yield
     server.shutdown()
     server.server_close()
@@ -68,6 +94,88 @@ def test_batches_keep_their_order_and_their_errors() -> None:
     replies = Client(batch_size=2).validate_batch(items)
     assert [isinstance(reply, ServiceError) for reply in replies] == [False, True, False]
     assert Client().validate_batch([]) == []
+
+
+def test_a_batch_loses_only_its_broken_part_and_asks_again_once() -> None:
+    items = [{"kernel": text, "problem_id": "1_19"} for text in ("broken", "a", "b", "lost")]
+    items.append({"kernel": float("nan")})  # type: ignore[dict-item]
+    replies = Client(batch_size=1, concurrency=1).validate_batch(items)
+    codes = [reply.code if isinstance(reply, ServiceError) else "" for reply in replies]
+    assert codes == ["internal", "", "", "busy", "bad-input"]
+    asked = [item["kernel"] for body in StandIn.seen for item in body["items"]]  # type: ignore[attr-defined]
+    assert asked == ["broken", "a", "b", "lost", "lost"]
+
+
+def test_a_job_submitted_again_bears_the_same_key() -> None:
+    StandIn.busy = 1
+    with Client() as client:
+        assert (client.submit({"kernel": "k"}), client.submit({"kernel": "k"})) == ("7", "7")
+    assert StandIn.keys[0] == StandIn.keys[1] != StandIn.keys[2] and None not in StandIn.keys
+    assert len(StandIn.ports) == 1
+
+
+@pytest.mark.parametrize("odd", [None, float("nan"), "1", True])
+def test_a_reply_that_is_not_whole_is_refused(odd: object) -> None:
+    StandIn.reply["reward"] = odd
+    with pytest.raises(ServiceError, match="reward"):
+        Client().validate({})
+    assert Client().score({}).infra_ok == 0
+
+
+def test_a_service_that_is_not_there() -> None:
+    with pytest.raises(ServiceError, match="unreachable"):
+        Client("http://127.0.0.1:9", timeout_s=0.2).validate({})
+
+
+def test_samples_of_a_loop_share_connections() -> None:
+    async def judged() -> AsyncClient:
+        for _ in range(5):
+            await verl.compute_score("d", "x", "1_19", {})
+        return shared_async_client()
+
+    assert asyncio.run(judged()) is not asyncio.run(judged())
+    assert len(StandIn.ports) == 2
+
+
+def test_odd_rows_do_not_end_a_training() -> None:
+    assert trl.reward_func(["p"], ["x", None, 3], problem_id=["1_19"]) == [1.3] * 3
+    assert [body.get("problem_id") for body in StandIn.seen[0]["items"]] == ["1_19", None, None]  # type: ignore[attr-defined]
+    assert trl.reward_func([], ["x"], log_metric=lambda *_: 1 / 0) == [None]
+    assert openrlhf.reward_func(["px", "py"], ["p"], [])["rewards"] == [1.3, 1.3]
+    assert openrlhf.reward_func([None], [], [])["extra_logs"]["infra_ok"] == [0.0]  # type: ignore[list-item]
+    assert asyncio.run(slime.custom_rm(None, None))["infra_ok"] == 0
+
+
+def test_skyrl_ends_an_episode_that_is_correct_or_out_of_turns() -> None:
+    extras = {"reward_spec": {"ground_truth": "1_19"}, "max_turns": 3}
+    assert skyrl.judged_turn("x", extras, 1)["done"]
+    StandIn.reply |= {"correct": 0, "feedback": "mismatch"}
+    turn = skyrl.judged_turn("x", extras, 2)
+    assert (turn["done"], turn["observations"]) == (False, [{"role": "user", "content": "mismatch"}])
+    assert skyrl.judged_turn("x", extras, 3)["done"] and skyrl.judged_turn("x", extras, 3)["observations"] == []
+
+
+def test_rllm_gets_reward_and_whether_it_is_correct() -> None:
+    said = rllm.reward_fn({"ground_truth": "1_19"}, SimpleNamespace(action="x"))
+    assert (said.reward, said.is_correct, said.metadata["infra_ok"]) == (1.3, True, 1)
+    assert StandIn.seen == [{"response": "x", "problem_id": "1_19"}]
+
+
+def test_kernelbench_gets_its_own_names() -> None:
+    StandIn.reply |= {"timed": 1, "kernel_ms": 0.5, "reference_ms": 8.0, "speedup": 16.0}
+    result = kernelbench.eval_kernel_against_ref("ref", "k", measure_performance=True)
+    assert (result.runtime, result.runtime_stats, result.ref_runtime) == (0.5, {"median": 0.5}, 8.0)
+    assert result.metadata["excessive_speedup"] is True
+    for status, compiled, key in (
+        ("compile-error", 0, "compilation_error"),
+        ("runtime-error", 1, "runtime_error"),
+        ("mismatch", 1, "correctness_issue"),
+    ):
+        StandIn.reply = {**GOOD.flat(), "status": status, "compiled": compiled, "correct": 0, "feedback": "why"}
+        result = kernelbench.eval_kernel_against_ref("ref", "k")
+        assert result.metadata[key] == "why" and f"{key}_name" in result.metadata and result.runtime == -1.0
+    with pytest.raises(ValueError, match="fp8"):
+        kernelbench.eval_kernel_against_ref("ref", "k", precision="torch.fp8")
 
 
 def test_verl_gets_the_same_keys_whatever_happens() -> None:

@@ -31,6 +31,31 @@ describe('the simulator that ships', () => {
     await simulator.close();
   });
 
+  it.each([
+    ['nothing at all', 'class ModelNew: pass'],
+    [
+      'a good kernel in a text, and its builder in a comment',
+      'class ModelNew:\n    cuda = "__global__ void f() {}"\n# load_inline()',
+    ],
+    [
+      'a builder, but no model',
+      'from torch.utils.cpp_extension import load_inline\nk = load_inline(name="k", cpp_sources="")',
+    ],
+  ])('does not take %s for a kernel', async (_what, source) => {
+    const simulator = await openEmbeddedSimulator({ folder: config.embeddedModelFolder });
+    const [problem] = (await readProblems(config.starterFolder)).items;
+    if (problem === undefined) throw new Error('there are starter problems');
+    const candidate = makeCandidate({ source, problemId: problem.id });
+    const { probabilities, outcomes } = await simulator.predict({
+      problem,
+      candidate,
+      settings: settingsSchema.parse({}),
+    });
+    expect(probabilities).toEqual({ compiled: 0.01, correct: expect.closeTo(0.01, 1) });
+    expect(outcomes?.invalid).toBeGreaterThan(0.95);
+    expect(Object.values(outcomes ?? {}).reduce((sum, chance) => sum + chance, 0)).toBeCloseTo(1, 9);
+  });
+
   it('says how likely a kernel is right and how long it takes, and that a build settles whether it compiles', async () => {
     const simulator = await openEmbeddedSimulator({
       folder: config.embeddedModelFolder,

@@ -51,6 +51,8 @@ describe('trainEmbedded', () => {
     expect(card.heads.map((head) => [head.name, head.trained, head.calibratedOn])).toEqual([
       ['compiled', true, 'validation'],
       ['correct', true, 'validation'],
+      ['invalid', false, 'none'],
+      ['ran', false, 'none'],
       ['runtime', true, 'none'],
     ]);
   });
@@ -107,7 +109,7 @@ describe('trainEmbedded', () => {
       trainEmbedded(options({ datasetFolder: join(home, 'built', 'set'), outFolder: join(home, 'built', name) }));
     const [made, again] = [await train('model'), await train('again')];
     expect([again.model, again.calibration]).toEqual([made.model, made.calibration]);
-    expect(made.heads.map((head) => head.trained)).toEqual([true, false, false]);
+    expect(made.heads.map((head) => head.trained)).toEqual([true, false, false, false, false]);
     const simulator = await openEmbeddedSimulator({ folder: join(home, 'built', 'model') });
     const prediction = await simulator.predict(jobOf(kernelText(5)));
     expect(prediction.probabilities.correct).toBeNull();

@@ -1,0 +1,30 @@
+"""NeMo-Gym's protocol: a finished rollout in, the same with its reward out. A test runs it.
+
+NeMo-Gym (and prime-rl by its NeMo-Gym taskset) needs only the resource server's address, `http://127.0.0.1:8700/nemo-gym`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+
+def main(problem_id: str, answer: str) -> dict[str, Any]:
+    """The verified row for an agent's answer."""
+    url = os.environ.get("KVAL_URL", "http://127.0.0.1:8700") + "/nemo-gym/verify"
+    message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": answer}]}
+    row = {
+        "responses_create_params": {"input": [{"role": "user", "content": "Write a kernel."}]},
+        "verifier_metadata": {"problem_id": problem_id},
+        "response": {"output": [message]},
+    }
+    verified: dict[str, Any] = httpx2.post(url, json=row, timeout=600, trust_env=False).raise_for_status().json()
+    return verified
+
+
+if __name__ == "__main__":
+    print(main(sys.argv[1], Path(sys.argv[2]).read_text(encoding="utf-8"))["reward"])
