@@ -2,7 +2,11 @@ import { z } from 'zod';
 import { type JudgeRequest, judgeRequestSchema, type Reply } from '../request.js';
 import { rewardNameSchema } from '../rewards.js';
 
-/** A task as KernelGYM's clients send it; what kval has no use for is accepted and not looked at. */
+/**
+ * A task as KernelGYM's clients send it; what kval has no use for is accepted and not looked at. So is `backend`, which
+ * the client writes `triton` whatever the kernel is (drkernel/kernel/rewards/reward_client.py of hkust-nlp/KernelGYM at
+ * 3a84417): the kernel's own text tells.
+ */
 export const taskSchema = z.looseObject({
   task_id: z.string().min(1).max(100),
   kernel_code: z.string().min(10).max(100_000),
@@ -11,10 +15,7 @@ export const taskSchema = z.looseObject({
     .string()
     .regex(/^[A-Za-z_]\w*$/)
     .default('Model'),
-  backend: z
-    .string()
-    .refine((name) => name === 'cuda', 'kval judges CUDA kernels: send backend "cuda"')
-    .default('cuda'),
+  backend: z.enum(['cuda', 'triton']).default('cuda'),
   workflow: z
     .string()
     .refine((name) => name === 'kernelbench', 'kval has the workflow "kernelbench" alone')
@@ -27,11 +28,20 @@ export const taskSchema = z.looseObject({
 });
 export type Task = z.infer<typeof taskSchema>;
 
+/** Whether a kernel is written in Triton alone, which nobody here compiles. */
+export function isTriton(source: string): boolean {
+  return /@triton\.(?:jit|autotune|heuristics)\b/.test(source) && !/\b__global__\b/.test(source);
+}
+
+/** The agent wrote what was not asked for: a verdict, in words that its client reads. */
+export const tritonSaid = 'invalid: this is a Triton kernel, and CUDA kernels are judged here; write it in CUDA C++';
+
 export function requestOf(task: Task): JudgeRequest {
   const { kernel_code: kernel, reference_code: reference, entry_point: name } = task;
   const trials = { trials: task.num_correct_trials, timingTrials: task.num_perf_trials };
   return judgeRequestSchema.parse({
-    kernel: named(kernel, `${name}New`, 'ModelNew'),
+    // An answer without a CUDA kernel.
+    ...(isTriton(kernel) ? { response: '' } : { kernel: named(kernel, `${name}New`, 'ModelNew') }),
     reference: named(reference, name, 'Model'),
     reward: task.reward,
     no_cache: task.force_refresh,
@@ -71,11 +81,12 @@ export function resultOf(task: Task, reply: Reply) {
     speedup: reply.timed === 1 ? reply.speedup : correct ? 1 : 0,
     metadata: {
       ...facts,
+      runtime_unit: 'ms',
       ...(launches === undefined
         ? {}
         : { num_custom_kernels: count(launches.filter(({ own }) => own)), num_total_kernels: count(launches) }),
     },
-    error_message: correct ? null : feedback,
+    error_message: correct ? null : isTriton(task.kernel_code) ? tritonSaid : feedback,
     error_code: correct ? null : errorCodeOf(reply.status),
     processing_time: reply.duration_ms / 1_000,
   };

@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 import { z } from 'zod';
 import { KvalError, toKvalError } from '../../errors.js';
 import type { Parts } from '../app.js';
-import { requestOf, resultOf, type Task, taskSchema } from './kernelgym-task.js';
+import { isTriton, requestOf, resultOf, type Task, taskSchema, tritonSaid } from './kernelgym-task.js';
 import { isClientFault, judgeInTime, openTries, unavailable } from './patience.js';
 
 /** Its client submits three times. */
@@ -16,7 +16,7 @@ type Known = { readonly status: 'processing'; readonly stop: AbortController } |
 
 /**
  * KernelGYM's evaluation server. Its client waits for `/evaluate`, throws the answer away, and asks for status and
- * result by the task's id: they are kept for an hour.
+ * result by the task's id: they are kept for an hour. Its habits are those of hkust-nlp/KernelGYM at 3a84417.
  */
 export const kernelgym: FastifyPluginAsyncZod<Parts> = async (app, { judge, tally, kval }) => {
   const known = new LRUCache<string, Known>({ max: 20_000, ttl: 3_600_000 });
@@ -90,6 +90,13 @@ export const kernelgym: FastifyPluginAsyncZod<Parts> = async (app, { judge, tall
       };
     },
   );
+
+  // Whether a task is as it must be, without judging it: what is wrong is the 400 of its schema.
+  app.post('/debug/validate', { schema: { body: taskSchema } }, async ({ body }) => {
+    const errors = isTriton(body.kernel_code) ? [tritonSaid] : [];
+    const { task_id, workflow, kernel_code: _kernel, reference_code: _reference, ...request_info } = body;
+    return { valid: errors.length === 0, errors, warnings: [], task_id, workflow, request_info };
+  });
 
   app.post(
     '/workflow/submit',

@@ -58,6 +58,20 @@ describe("KernelGYM's client", () => {
     expect(result.error_message).toMatch(/ModelNew/);
   });
 
+  it('says triton of every kernel: a CUDA kernel is judged, a Triton kernel is told what is wanted', async () => {
+    const { result } = await clientOf(service, base, task({ backend: 'triton' }));
+    expect(result).toMatchObject({ status: 'completed', compiled: true, metadata: { runtime_unit: 'ms' } });
+    const kernel_code = 'import triton\n\n@triton.jit\ndef relu(x):\n    pass\n\nclass ModelNew: pass\n';
+    const { statuses, result: other } = await clientOf(service, base, task({ backend: 'triton', kernel_code }));
+    expect(statuses).toEqual([200]);
+    expect(other).toMatchObject({ status: 'completed', compiled: false, correctness: false, speedup: 0 });
+    expect(other).toMatchObject({ error_code: 'VALIDATION_ERROR', error_message: expect.stringMatching(/CUDA C\+\+/) });
+    expect(Object.keys(other).sort()).toEqual(Object.keys(result).sort());
+    const { json } = await service.ask(`${base}/debug/validate`, { body: task({ kernel_code }) });
+    expect(json).toMatchObject({ valid: false, errors: [other.error_message] });
+    expect((await service.ask(`${base}/debug/validate`, { body: task() })).json.valid).toBe(true);
+  });
+
   it('takes another entry point', async () => {
     const names = {
       entry_point: 'Relu',
@@ -78,10 +92,14 @@ describe("KernelGYM's client", () => {
   });
 
   it('is told in its own form what is wrong with a task', async () => {
-    const { status, json } = await service.ask(`${base}/evaluate`, { body: task({ backend: 'triton' }) });
-    expect(status).toBe(400);
-    expect(json).toMatchObject({ error_code: 'VALIDATION_ERROR', task_id: expect.any(String) });
-    expect(json.message).toMatch(/backend "cuda"/);
+    for (const wrong of [{ backend: 'hip' }, { kernel_code: 'x' }, { timeout: 1 }, { workflow: 'kernel_simple' }]) {
+      for (const path of ['evaluate', 'debug/validate']) {
+        const { status, json } = await service.ask(`${base}/${path}`, { body: task(wrong) });
+        expect(status).toBe(400);
+        expect(json).toMatchObject({ error_code: 'VALIDATION_ERROR', task_id: expect.any(String) });
+        expect(json.message).toContain(Object.keys(wrong)[0]);
+      }
+    }
     expect((await service.ask(`${base}/status/none`)).status).toBe(404);
   });
 
