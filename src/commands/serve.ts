@@ -7,6 +7,7 @@ import type { Sandbox } from '../config.js';
 import { KvalError } from '../errors.js';
 import type { Kval, Mode, WantedDevice } from '../kval.js';
 import { buildApp } from '../service/app.js';
+import { frameworks } from '../service/facades/all.js';
 import { openJobs } from '../service/jobs.js';
 import { openJudge } from '../service/judge.js';
 import { type Modes, openModes } from '../service/modes.js';
@@ -27,6 +28,7 @@ interface Options {
   policy?: string;
   model?: string;
   tokenFile?: string;
+  root?: string;
   queueLimit: number;
   logLevel: string;
 }
@@ -50,6 +52,11 @@ export function serveCommands(program: Command): void {
     .addOption(fullSizeOption())
     .addOption(sandboxOption())
     .option('--token-file <file>', 'what clients must send as a Bearer token (or KVAL_TOKEN)')
+    .addOption(
+      new Option('--root <facade>', 'what is found at the root, for clients that take host and port alone').choices(
+        frameworks,
+      ),
+    )
     .option('--queue-limit <number>', 'so many different kernels may wait; one more is answered 429', whole, 2048)
     .addOption(
       new Option('--log-level <level>').choices(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
@@ -59,7 +66,7 @@ export function serveCommands(program: Command): void {
 }
 
 async function serve(kval: Kval, options: Options): Promise<void> {
-  const { host, port, mode, policy, model, reward, queueLimit, logLevel } = options;
+  const { host, port, mode, policy, model, reward, queueLimit, logLevel, root = null } = options;
   const token = await tokenOf(kval, options);
   if (token === null && !isLoopback(host)) {
     throw new KvalError('usage', `without a token kval serves on loopback alone, not on ${host}`, {
@@ -84,7 +91,7 @@ async function serve(kval: Kval, options: Options): Promise<void> {
   });
   try {
     const probe = openProbe(kval, modes);
-    const app = await buildApp({ kval, judge, jobs, tally, probe, token, logLevel });
+    const app = await buildApp({ kval, judge, jobs, tally, probe, token, root, logLevel });
     await app.http.listen({ host, port });
     print(`kval serves ${mode} verdicts at ${urlOf(app.http.server.address(), host)}; stop with Ctrl-C`);
     if (!stop.signal.aborted) {

@@ -9,6 +9,7 @@ import { openIdempotency } from './idempotency.js';
 import type { Jobs } from './jobs.js';
 import type { Judge } from './judge.js';
 import type { Probe } from './probe.js';
+import { fromRoot } from './root.js';
 import { aboutRoutes } from './routes-about.js';
 import { jobRoutes } from './routes-jobs.js';
 import { liveRoutes, openPaths } from './routes-live.js';
@@ -28,6 +29,8 @@ export interface Parts {
 export interface AppOptions extends Parts {
   /** What clients must know; null: nothing is asked of them. */
   readonly token: string | null;
+  /** The facade whose paths are found at the root too, such as `nemo-gym`. */
+  readonly root?: string | null;
   /** `silent` logs nothing. Kernel texts and tokens are never logged. */
   readonly logLevel?: string;
   readonly bodyLimitBytes?: number;
@@ -42,7 +45,14 @@ export interface App {
 }
 
 export async function buildApp(options: AppOptions): Promise<App> {
-  const { token, logLevel = 'info', bodyLimitBytes = 4 * 2 ** 20, requestTimeoutMs = 30_000, ...parts } = options;
+  const {
+    token,
+    root = null,
+    logLevel = 'info',
+    bodyLimitBytes = 4 * 2 ** 20,
+    requestTimeoutMs = 30_000,
+    ...parts
+  } = options;
   const { kval, judge, jobs, tally } = parts;
   const http = Fastify({
     // `originalUrl` may have the token in it.
@@ -56,7 +66,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs),
     },
     forceCloseConnections: 'idle',
-    rewriteUrl: withoutToken,
+    rewriteUrl: (request) => fromRoot(withoutToken(request), root),
   });
   http.setValidatorCompiler(validatorCompiler);
   // Replies are typed by their schemas already, and checked against them in the tests.

@@ -26,7 +26,8 @@ const verifySchema = rowSchema.extend({
 
 /**
  * A resource server of NeMo-Gym. The row names its problem with `problem_id` or `reference`, in `verifier_metadata` or
- * beside it. A failed instrument is `_ng_failure_class`, by which the row is left out and tried again.
+ * beside it. A failed instrument is `_ng_failure_class`, by which the row is left out and tried again. What a tool
+ * answers is shown to the agent as it stands, errors too (NVIDIA-NeMo/Gym at 07d6b0d0).
  */
 export const nemoGym: FastifyPluginAsyncZod<Parts> = async (app, { judge }) => {
   const sessions = new LRUCache<string, Named>({ max: 20_000, ttl: 3_600_000 });
@@ -61,7 +62,10 @@ export const nemoGym: FastifyPluginAsyncZod<Parts> = async (app, { judge }) => {
     },
   );
 
-  app.post(`/${kernelTool.name}`, { schema: { body: toolArgumentsSchema } }, async ({ body, headers }, reply) => {
+  const tool = { schema: { body: toolArgumentsSchema }, attachValidation: true };
+  app.post(`/${kernelTool.name}`, tool, async ({ body, headers, validationError }, reply) => {
+    const say = (text: string) => reply.type('text/plain; charset=utf-8').serializer(String).send(text);
+    if (validationError !== undefined) return say(`not judged (bad-input): ${validationError.message}`);
     const session = new RegExp(`${cookieName}=([\\w-]+)`).exec(headers.cookie ?? '')?.[1] ?? '';
     const own = sessions.get(session);
     const text = await callTool(
@@ -72,7 +76,7 @@ export const nemoGym: FastifyPluginAsyncZod<Parts> = async (app, { judge }) => {
       ({ feedback }) => feedback,
       (thrown: unknown) => judge.infraReply(thrown).feedback,
     );
-    return reply.type('text/plain; charset=utf-8').serializer(String).send(text);
+    return say(text);
   });
 
   app.post(

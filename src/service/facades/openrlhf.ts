@@ -21,7 +21,7 @@ const bodySchema = z.looseObject({
 
 /**
  * OpenRLHF's remote reward (`--reward.remote_url`). It sends one sample a call, or none where it has several servers.
- * After its last try it would train on nothing: a failed instrument is then answered with the lowest reward, infra_ok 0.
+ * (openrlhf/utils/agent.py of OpenRLHF/OpenRLHF at 3c3be623.) After its last try it would train on nothing: a failed instrument is then answered with the lowest reward, infra_ok 0.
  */
 export const openrlhf: FastifyPluginAsyncZod<Parts> = async (app, { judge }) => {
   const tries = openTries(clientTries);

@@ -15,6 +15,7 @@ const clientTries = 10;
 /**
  * slime's `--rm-type remote_rm`: a number, or with `?format=dict` the whole reply for `--reward-key reward`.
  * The problem stands in the label, since a sample's metadata is not sent. Its last try is answered as OpenRLHF's is.
+ * (slime/rollout/rm_hub/__init__.py of THUDM/slime at 624b824a.)
  */
 export const slime: FastifyPluginAsyncZod<Parts> = async (app, { judge }) => {
   const tries = openTries(clientTries);

@@ -40,6 +40,35 @@ describe('NeMo-Gym', () => {
     expect((await service.ask(`${base}/`)).json).toEqual({ status: 'ok' });
   });
 
+  it('answers a wrong call of its tool in words, for the agent to read', async () => {
+    for (const [body, says] of [
+      [{}, /kernel/],
+      [{ kernel }, /problem/],
+      [{ kernel, problem_id: 'level9/9' }, /level9/],
+    ] as const) {
+      const { status, text, headers } = await service.ask(`${base}/cuda_code_validator`, { body });
+      expect([status, headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
+      expect(text).toMatch(/^not judged \(/);
+      expect(text).toMatch(says);
+    }
+  });
+
+  it('is found at the root where its client takes host and port alone, beside the native API', async () => {
+    const rooted = await openService({ root: 'nemo-gym' });
+    try {
+      const { json } = await rooted.ask('/verify', { body: { ...row, response } });
+      expect(json).toMatchObject({ ...row, response, infra_ok: 1 });
+      expect((await rooted.ask('/')).json).toEqual({ status: 'ok' });
+      expect((await rooted.ask('/reverify_mode')).json).toBe('stateless');
+      for (const path of ['/nemo-gym/reverify_mode', '/v1/mode', '/livez', '/readyz']) {
+        expect((await rooted.ask(path)).status, path).toBe(200);
+      }
+      expect((await rooted.ask('/slime')).status).toBe(404);
+    } finally {
+      await rooted.close();
+    }
+  });
+
   it('marks the row of a failed instrument', async () => {
     const { status, json } = await failing.ask('/nemo-gym/verify', { body: { ...row, response } });
     expect(status).toBe(200);
