@@ -1,4 +1,4 @@
-"""verifiers: a single-turn environment whose rubric is kval. Not run here."""
+"""verifiers with the legacy rubric, which 0.4.0 no longer has (there: `kval.verifiers.judged`). Not run here."""
 
 from __future__ import annotations
 

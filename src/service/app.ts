@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance, LogController } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
 import { errorTable, KvalError } from '../errors.js';
 import type { Kval } from '../kval.js';
@@ -9,7 +9,6 @@ import { openIdempotency } from './idempotency.js';
 import type { Jobs } from './jobs.js';
 import type { Judge } from './judge.js';
 import type { Probe } from './probe.js';
-import { fromRoot } from './root.js';
 import { aboutRoutes } from './routes-about.js';
 import { jobRoutes } from './routes-jobs.js';
 import { liveRoutes, openPaths } from './routes-live.js';
@@ -29,13 +28,13 @@ export interface Parts {
 export interface AppOptions extends Parts {
   /** What clients must know; null: nothing is asked of them. */
   readonly token: string | null;
-  /** The facade whose paths are found at the root too, such as `nemo-gym`. */
-  readonly root?: string | null;
   /** `silent` logs nothing. Kernel texts and tokens are never logged. */
   readonly logLevel?: string;
   readonly bodyLimitBytes?: number;
   /** A request that has not arrived whole by then is given up. */
   readonly requestTimeoutMs?: number;
+  /** Serves this facade alone, at the root, for clients that can be told a host and a port but no path. */
+  readonly only?: FastifyPluginAsync<Parts>;
 }
 
 export interface App {
@@ -45,14 +44,7 @@ export interface App {
 }
 
 export async function buildApp(options: AppOptions): Promise<App> {
-  const {
-    token,
-    root = null,
-    logLevel = 'info',
-    bodyLimitBytes = 4 * 2 ** 20,
-    requestTimeoutMs = 30_000,
-    ...parts
-  } = options;
+  const { token, logLevel = 'info', bodyLimitBytes = 4 * 2 ** 20, requestTimeoutMs = 30_000, only, ...parts } = options;
   const { kval, judge, jobs, tally } = parts;
   const http = Fastify({
     // `originalUrl` may have the token in it.
@@ -66,7 +58,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs),
     },
     forceCloseConnections: 'idle',
-    rewriteUrl: (request) => fromRoot(withoutToken(request), root),
+    rewriteUrl: withoutToken,
   });
   http.setValidatorCompiler(validatorCompiler);
   // Replies are typed by their schemas already, and checked against them in the tests.
@@ -79,10 +71,14 @@ export async function buildApp(options: AppOptions): Promise<App> {
   let working = 0;
   let idle = (): void => {};
   http.addHook('onRequest', async (request, reply) => {
-    working += 1;
+    // A WebSocket is open as long as its client likes: closing the server ends it.
+    const counted = request.headers.upgrade?.toLowerCase() === 'websocket' ? 0 : 1;
+    working += counted;
+    // A refused one would stay half open, and the server would wait for it.
+    if (counted === 0) reply.raw.once('finish', () => request.raw.socket.destroySoon());
     // `onResponse` would not come where the client has gone.
     reply.raw.once('close', () => {
-      working -= 1;
+      working -= counted;
       if (working === 0) idle();
       const { method, routeOptions, log } = request;
       const route = routeOptions.url ?? 'none';
@@ -105,12 +101,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     },
     transform: jsonSchemaTransform,
   });
-  const idempotency = openIdempotency();
-  await http.register(liveRoutes, parts);
-  await http.register(aboutRoutes, parts);
-  await http.register(validateRoutes, { ...parts, idempotency });
-  await http.register(jobRoutes, parts);
-  for (const { prefix, plugin } of facades) await http.register(plugin, { ...parts, prefix });
+  if (only === undefined) await registerAll(http, parts);
+  else await http.register(only, parts);
 
   return {
     http,
@@ -121,4 +113,12 @@ export async function buildApp(options: AppOptions): Promise<App> {
       await http.close();
     },
   };
+}
+
+async function registerAll(http: FastifyInstance, parts: Parts): Promise<void> {
+  await http.register(liveRoutes, parts);
+  await http.register(aboutRoutes, parts);
+  await http.register(validateRoutes, { ...parts, idempotency: openIdempotency() });
+  await http.register(jobRoutes, parts);
+  for (const { prefix, plugin } of facades) await http.register(plugin, { ...parts, prefix });
 }

@@ -14,9 +14,6 @@ export interface Facade {
   readonly plugin: FastifyPluginAsyncZod<Parts>;
 }
 
-/** Those that `kval serve --root` can put at the root. */
-export const frameworks = ['openrlhf', 'slime', 'kernelgym', 'nemo-gym', 'openenv'] as const;
-
 export const facades: readonly Facade[] = [
   { prefix: '/v1/tools', plugin: tools },
   { prefix: '/mcp', plugin: mcp },

@@ -1,6 +1,8 @@
 import websocket from '@fastify/websocket';
+import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { KvalError } from '../../errors.js';
 import type { Parts } from '../app.js';
 import { goneSignal } from '../gone.js';
 import { actionSchema, observationSchema, openEpisode, resetSchema, stateSchema } from './openenv-episode.js';
@@ -17,7 +19,7 @@ export const openenv: FastifyPluginAsyncZod<Parts> = async (app, { kval, judge }
   await app.register(websocket, { options: { maxPayload: largestFrame } });
   let sessions = 0;
 
-  app.get('/ws', { websocket: true }, (socket) => {
+  app.get('/ws', { websocket: true, preValidation: ownOrigin }, (socket) => {
     const gone = new AbortController();
     const send = (answer: Answer): void => socket.send(JSON.stringify(answer));
     if (sessions >= mostSessions) {
@@ -76,6 +78,13 @@ export const openenv: FastifyPluginAsyncZod<Parts> = async (app, { kval, judge }
     return { jsonrpc: '2.0', id, error: { code: id === null ? -32600 : -32601, message } };
   });
 };
+
+/** A page of another site, in a browser that can reach this service, must not use it. Clients that are no browsers name no origin. */
+async function ownOrigin({ headers: { origin } }: FastifyRequest): Promise<void> {
+  const host = origin !== undefined && URL.canParse(origin) ? new URL(origin).hostname : '';
+  if (origin === undefined || ['localhost', '127.0.0.1', '[::1]'].includes(host)) return;
+  throw new KvalError('unauthorised', `a page of ${origin} may not use this service`);
+}
 
 const observedSchema = z.object({
   observation: observationSchema,

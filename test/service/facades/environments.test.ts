@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { nemoGym } from '../../../src/service/facades/nemo-gym.js';
 import { openService, type Service } from '../open.js';
 import { openFailingJudge } from './failing.js';
 import { answer, kernel, problemId } from './kernel.js';
@@ -30,8 +31,10 @@ describe('NeMo-Gym', () => {
     const tool = await service.ask(`${base}/cuda_code_validator`, { body: { kernel }, headers: { cookie } });
     expect(tool.text.slice(0, 200)).toMatch(/predicted/);
     const { json } = await service.ask(`${base}/verify`, { body: { ...row, response } });
-    expect(json).toMatchObject({ ...row, response, compiled: 1, infra_ok: 1 });
-    expect(json.reward).toBeGreaterThan(0);
+    const { json: own } = await service.ask('/t/a-long-secret/v1/validate', {
+      body: { kernel, problem_id: problemId },
+    });
+    expect(json).toMatchObject({ ...row, response, reward: own.reward, compiled: own.compiled, infra_ok: 1 });
     const { json: means } = await service.ask(`${base}/aggregate_metrics`, {
       body: { verify_responses: [json, json] },
     });
@@ -50,22 +53,6 @@ describe('NeMo-Gym', () => {
       expect([status, headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
       expect(text).toMatch(/^not judged \(/);
       expect(text).toMatch(says);
-    }
-  });
-
-  it('is found at the root where its client takes host and port alone, beside the native API', async () => {
-    const rooted = await openService({ root: 'nemo-gym' });
-    try {
-      const { json } = await rooted.ask('/verify', { body: { ...row, response } });
-      expect(json).toMatchObject({ ...row, response, infra_ok: 1 });
-      expect((await rooted.ask('/')).json).toEqual({ status: 'ok' });
-      expect((await rooted.ask('/reverify_mode')).json).toBe('stateless');
-      for (const path of ['/nemo-gym/reverify_mode', '/v1/mode', '/livez', '/readyz']) {
-        expect((await rooted.ask(path)).status, path).toBe(200);
-      }
-      expect((await rooted.ask('/slime')).status).toBe(404);
-    } finally {
-      await rooted.close();
     }
   });
 
@@ -134,5 +121,39 @@ describe('OpenEnv', () => {
     expect((await ask('/mcp', {})).json.jsonrpc).toBe('2.0');
     expect((await ask('/health')).json).toEqual({ status: 'healthy' });
     expect(Object.keys((await ask('/schema')).json)).toEqual(['action', 'observation', 'state']);
+  });
+});
+
+describe('a service', () => {
+  it('gives one facade alone at the root, for clients that know no paths', async () => {
+    const alone = await openService({ only: nemoGym });
+    const response = { output: [{ type: 'message', content: [{ type: 'output_text', text: answer }] }] };
+    expect((await alone.ask('/')).json).toEqual({ status: 'ok' });
+    const row = { responses_create_params: { input: [] }, verifier_metadata: { problem_id: problemId }, response };
+    const { json } = await alone.ask('/verify', { body: row });
+    expect(json).toMatchObject({ infra_ok: 1 });
+    expect((await alone.ask('/v1/mode')).status).toBe(404);
+    await alone.close();
+  });
+
+  it('closes while a WebSocket is open, and after one that was refused', async () => {
+    const closing = await openService({ token: 'a-long-secret' });
+    const address = closing.url.replace('http', 'ws');
+    const refused = new WebSocket(`${address}/openenv/ws`);
+    await expect(once(refused, 'open')).rejects.toThrow(/401/);
+    const open = new WebSocket(`${address}/t/a-long-secret/openenv/ws`);
+    await once(open, 'open');
+    const ended = once(open, 'close');
+    await closing.close();
+    await ended;
+  });
+
+  it('opens no WebSocket for a page of another site', async () => {
+    const address = `${service.url.replace('http', 'ws')}/t/a-long-secret/openenv/ws`;
+    const foreign = new WebSocket(address, { origin: 'https://elsewhere.example' });
+    await expect(once(foreign, 'open')).rejects.toThrow(/401/);
+    const own = new WebSocket(address, { origin: 'http://localhost:8700' });
+    await once(own, 'open');
+    own.close();
   });
 });

@@ -17,6 +17,9 @@ afterAll(async () => {
   await failingJudge.close();
 });
 
+/** What the facades must agree with, whatever the simulator thinks of the kernel. */
+const native = () => service.ask('/t/a-long-secret/v1/validate', { body: { kernel, problem_id: problemId } });
+
 describe('OpenRLHF', () => {
   const prompt = '<|user|>Improve this:\n```python\nclass ModelNew(nn.Module): ...\n```<|assistant|>';
   const ask = (body: unknown) => service.ask('/t/a-long-secret/openrlhf', { body });
@@ -29,11 +32,9 @@ describe('OpenRLHF', () => {
   ])('takes the problem from a label that is %s, and the kernel from behind the prompt', async (_, label) => {
     const { status, json } = await ask({ query: [`<s>${prompt}${answer}<|end|>`], prompts: [prompt], labels: [label] });
     expect(status).toBe(200);
-    expect(json.extra_logs.compiled).toEqual([1]);
-    expect(json.extra_logs.infra_ok).toEqual([1]);
-    expect(json.rewards).toHaveLength(1);
-    expect(json.scores[0]).toBeGreaterThan(0);
-    expect(json.scores[0]).toBeLessThanOrEqual(1);
+    const { json: own } = await native();
+    expect(json.extra_logs).toMatchObject({ compiled: [own.compiled], p_correct: [own.p_correct], infra_ok: [1] });
+    expect([json.rewards, json.scores]).toEqual([[own.reward], [own.score]]);
   });
 
   it('answers an empty shard with nothing', async () => {
@@ -72,9 +73,9 @@ describe('slime', () => {
 
   it('answers a number, or the whole reply', async () => {
     const number = await service.ask('/t/a-long-secret/slime', { body });
-    expect(number.json).toBeGreaterThan(0);
+    expect(number.json).toBe((await native()).json.reward);
     const dict = await service.ask('/t/a-long-secret/slime?format=dict&reward=fast-p', { body });
-    expect(dict.json).toMatchObject({ reward_name: 'fast-p', compiled: 1, predicted: 1, infra_ok: 1 });
+    expect(dict.json).toMatchObject({ reward_name: 'fast-p', predicted: 1, infra_ok: 1 });
   });
 
   it('judges an answer of another kind, not refuses it', async () => {
