@@ -22,7 +22,7 @@ GRAM_COLUMNS = 64
 
 
 def write_matrix(path: Path, rows: int = 160, *, executed: bool = True, train: int | None = None) -> Path:
-    """`signal` decides whether a row compiles, hashed column 5 whether it is correct."""
+    """`signal` decides whether a row compiles, hashed column 5 whether it is correct, `noise` how a row fails."""
     random = np.random.default_rng(3)
     parsed = random.normal(size=(rows, len(NAMES))).astype("<f4")
     parsed[random.random(rows) < 0.5, 3] = np.nan
@@ -43,6 +43,10 @@ def write_matrix(path: Path, rows: int = 160, *, executed: bool = True, train: i
         "group": [row % 20 for row in range(rows)],
         "compiled": compiled.tolist(),
         "correct": correct if executed else [None if built else 0 for built in compiled],
+        "invalid": [None if built or not executed else int(parsed[row, 1] > 0) for row, built in enumerate(compiled)],
+        "ran": [
+            int(parsed[row, 1] > 0) if executed and compiled[row] and not correct[row] else None for row in range(rows)
+        ],
         "logRuntimeMs": [float(parsed[row, 1]) if executed and correct[row] else None for row in range(rows)],
         "logSpeedup": [-float(parsed[row, 1]) if executed and correct[row] else None for row in range(rows)],
         "findings": {"compiled": {"names": ["flaw"], "total": "flaws"}},
@@ -82,7 +86,7 @@ def test_trains_every_head_from_the_training_split_alone(tmp_path: Path) -> None
     heads = model["heads"]
     assert isinstance(heads, dict)
     assert 5 in model["grams"] or 6 in model["grams"]  # type: ignore[operator]
-    assert all(heads[name] is not None for name in ("compiled", "correct", "runtime", "speedup"))
+    assert all(heads[name] is not None for name in ("compiled", "correct", "invalid", "ran", "runtime", "speedup"))
     assert NAMES.index("device") not in heads["compiled"]["linear"]["columns"]
     assert NAMES.index("sometimes") not in heads["compiled"]["linear"]["columns"]
     assert heads["runtime"]["low"]["base"] <= 0 <= heads["runtime"]["high"]["base"]
@@ -90,6 +94,9 @@ def test_trains_every_head_from_the_training_split_alone(tmp_path: Path) -> None
     assert max(scores["compiled"]["rows"]) < 200
     assert len(scores["compiled"]["rows"]) == 200
     assert len(scores["correct"]["rows"]) < 200
+    # Each way to fail is asked of its own rows: what did not compile, and what did and is wrong.
+    assert not set(scores["invalid"]["rows"]) & (set(scores["ran"]["rows"]) | set(scores["correct"]["rows"]))
+    assert set(scores["ran"]["rows"]) < set(scores["correct"]["rows"])
 
 
 def test_leaves_out_heads_without_labels(tmp_path: Path) -> None:
@@ -97,7 +104,7 @@ def test_leaves_out_heads_without_labels(tmp_path: Path) -> None:
     heads = model["heads"]
     assert isinstance(heads, dict)
     assert heads["compiled"] is not None
-    assert [heads[name] for name in ("correct", "runtime", "speedup")] == [None] * 3
+    assert [heads[name] for name in ("correct", "invalid", "ran", "runtime", "speedup")] == [None] * 5
 
 
 def test_answers_with_the_prior_where_one_class_is_missing(tmp_path: Path) -> None:
