@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { openService, type Service } from '../open.js';
 import { openFailingJudge } from './failing.js';
+import { openHandService } from './hand.js';
 import { answer, kernel, problemId } from './kernel.js';
 
 let service: Service;
 let failing: Service;
 let failingJudge: Awaited<ReturnType<typeof openFailingJudge>>;
 beforeAll(async () => {
-  service = await openService({ token: 'a-long-secret' });
+  service = await openHandService({ token: 'a-long-secret' });
   failingJudge = await openFailingJudge();
   failing = await openService({ judge: failingJudge.judge });
 });
@@ -31,7 +32,9 @@ describe('NeMo-Gym', () => {
     expect(tool.text.slice(0, 200)).toMatch(/predicted/);
     const { json } = await service.ask(`${base}/verify`, { body: { ...row, response } });
     expect(json).toMatchObject({ ...row, response, compiled: 1, infra_ok: 1 });
+    const native = await service.ask('/t/a-long-secret/v1/validate', { body: { kernel, problem_id: problemId } });
     expect(json.reward).toBeGreaterThan(0);
+    expect(json.reward).toBe(native.json.reward);
     const { json: means } = await service.ask(`${base}/aggregate_metrics`, {
       body: { verify_responses: [json, json] },
     });

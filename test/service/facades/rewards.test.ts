@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openService, type Service } from '../open.js';
 import { openFailingJudge } from './failing.js';
+import { openHandService } from './hand.js';
 import { answer, kernel, problemId, reference } from './kernel.js';
 
 let service: Service;
 let failing: Service;
 let failingJudge: Awaited<ReturnType<typeof openFailingJudge>>;
 beforeAll(async () => {
-  service = await openService({ token: 'a-long-secret' });
+  service = await openHandService({ token: 'a-long-secret' });
   failingJudge = await openFailingJudge();
   failing = await openService({ judge: failingJudge.judge });
 });
@@ -16,6 +17,9 @@ afterAll(async () => {
   await failing.close();
   await failingJudge.close();
 });
+
+/** What the native API says: a facade rewards a kernel with the same. */
+const askNative = async (body: object) => (await service.ask('/t/a-long-secret/v1/validate', { body })).json;
 
 describe('OpenRLHF', () => {
   const prompt = '<|user|>Improve this:\n```python\nclass ModelNew(nn.Module): ...\n```<|assistant|>';
@@ -31,7 +35,8 @@ describe('OpenRLHF', () => {
     expect(status).toBe(200);
     expect(json.extra_logs.compiled).toEqual([1]);
     expect(json.extra_logs.infra_ok).toEqual([1]);
-    expect(json.rewards).toHaveLength(1);
+    const native = await askNative({ kernel, problem_id: problemId });
+    expect([json.rewards, json.scores]).toEqual([[native.reward], [native.score]]);
     expect(json.scores[0]).toBeGreaterThan(0);
     expect(json.scores[0]).toBeLessThanOrEqual(1);
   });
@@ -73,6 +78,7 @@ describe('slime', () => {
   it('answers a number, or the whole reply', async () => {
     const number = await service.ask('/t/a-long-secret/slime', { body });
     expect(number.json).toBeGreaterThan(0);
+    expect(number.json).toBe((await askNative({ kernel, problem_id: problemId })).reward);
     const dict = await service.ask('/t/a-long-secret/slime?format=dict&reward=fast-p', { body });
     expect(dict.json).toMatchObject({ reward_name: 'fast-p', compiled: 1, predicted: 1, infra_ok: 1 });
   });
