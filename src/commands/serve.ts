@@ -12,6 +12,7 @@ import { openJudge } from '../service/judge.js';
 import { type Modes, openModes } from '../service/modes.js';
 import { openProbe } from '../service/probe.js';
 import { type RewardName, rewardNameSchema } from '../service/rewards.js';
+import { openRootPort } from '../service/root-port.js';
 import { openTally } from '../service/tally.js';
 import { deviceOption, fullSizeOption, sandboxOption, smallOption, storeOption, whole } from './options.js';
 import { print, run, settingsOf, stop } from './run.js';
@@ -28,6 +29,7 @@ interface Options {
   model?: string;
   tokenFile?: string;
   queueLimit: number;
+  nemoGymPort?: number;
   logLevel: string;
 }
 
@@ -51,6 +53,7 @@ export function serveCommands(program: Command): void {
     .addOption(sandboxOption())
     .option('--token-file <file>', 'what clients must send as a Bearer token (or KVAL_TOKEN)')
     .option('--queue-limit <number>', 'so many different kernels may wait; one more is answered 429', whole, 2048)
+    .option('--nemo-gym-port <port>', 'NeMo-Gym at the root of a port of 127.0.0.1 that asks for no token', whole)
     .addOption(
       new Option('--log-level <level>').choices(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
     )
@@ -59,7 +62,7 @@ export function serveCommands(program: Command): void {
 }
 
 async function serve(kval: Kval, options: Options): Promise<void> {
-  const { host, port, mode, policy, model, reward, queueLimit, logLevel } = options;
+  const { host, port, mode, policy, model, reward, queueLimit, nemoGymPort, logLevel } = options;
   const token = await tokenOf(kval, options);
   if (token === null && !isLoopback(host)) {
     throw new KvalError('usage', `without a token kval serves on loopback alone, not on ${host}`, {
@@ -85,6 +88,10 @@ async function serve(kval: Kval, options: Options): Promise<void> {
   try {
     const probe = openProbe(kval, modes);
     const app = await buildApp({ kval, judge, jobs, tally, probe, token, logLevel });
+    if (nemoGymPort !== undefined) {
+      const own = await openRootPort(app.http, { prefix: '/nemo-gym', port: nemoGymPort, token });
+      print(`kval serves NeMo-Gym at http://127.0.0.1:${own}`);
+    }
     await app.http.listen({ host, port });
     print(`kval serves ${mode} verdicts at ${urlOf(app.http.server.address(), host)}; stop with Ctrl-C`);
     if (!stop.signal.aborted) {
