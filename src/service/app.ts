@@ -25,7 +25,15 @@ export interface Parts {
   readonly probe: Probe;
 }
 
-export interface AppOptions extends Parts {
+/** What a facade is made with beside them. */
+export interface FacadeParts extends Parts {
+  /** Aborted when no more work is taken: whoever holds a connection ends it. */
+  readonly closing: AbortSignal;
+  /** When a facade's client gives up, in place of what is known of that client. */
+  readonly deadlineMs?: number;
+}
+
+export interface AppOptions extends Omit<FacadeParts, 'closing'> {
   /** What clients must know; null: nothing is asked of them. */
   readonly token: string | null;
   /** `silent` logs nothing. Kernel texts and tokens are never logged. */
@@ -65,7 +73,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   http.removeContentTypeParser('text/plain');
   answerErrors(http, () => tally.retryAfterSeconds(judge.pending()));
 
-  let draining = false;
+  const closing = new AbortController();
   let working = 0;
   let idle = (): void => {};
   http.addHook('onRequest', async (request, reply) => {
@@ -80,7 +88,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       tally.request(route, status, reply.elapsedTime);
       log.debug({ method, route, status, ms: reply.elapsedTime }, 'answered');
     });
-    if (!draining || request.method === 'GET') return;
+    if (!closing.signal.aborted || request.method === 'GET') return;
     reply.header('connection', 'close');
     throw new KvalError('closing', 'the service is closing', { retry: true });
   });
@@ -100,12 +108,14 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await http.register(aboutRoutes, parts);
   await http.register(validateRoutes, { ...parts, idempotency });
   await http.register(jobRoutes, parts);
-  for (const { prefix, plugin } of facades) await http.register(plugin, { ...parts, prefix });
+  for (const { prefix, plugin } of facades) {
+    await http.register(plugin, { ...parts, closing: closing.signal, prefix });
+  }
 
   return {
     http,
     async drain() {
-      draining = true;
+      closing.abort();
       await jobs.drain();
       if (working > 0) await new Promise<void>((resolve) => (idle = resolve));
       await http.close();
