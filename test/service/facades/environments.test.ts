@@ -1,9 +1,11 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { openService, type Service } from '../open.js';
 import { openFailingJudge } from './failing.js';
 import { openHandService } from './hand.js';
+import { heldKernel, openHeldService } from './held.js';
 import { answer, kernel, problemId } from './kernel.js';
 
 let service: Service;
@@ -97,6 +99,41 @@ describe('OpenEnv', () => {
     const said = await talk(`${failing.url}/openenv`, [reset, step, { type: 'state' }]);
     expect(said[1]).toMatchObject({ type: 'error', data: { code: 'EXECUTION_ERROR' } });
     expect(said[2].data.step_count).toBe(0);
+  });
+
+  it('ends a session with the service, and answers first what it had accepted', async () => {
+    const held = await openHeldService();
+    const open = async () => {
+      const socket = new WebSocket(`${held.url.replace('http', 'ws')}/openenv/ws`);
+      await once(socket, 'open');
+      return { socket, closed: once(socket, 'close') };
+    };
+    const idle = await open();
+    const busy = await open();
+    const reset = once(busy.socket, 'message');
+    busy.socket.send(JSON.stringify({ type: 'reset', data: { problem_id: problemId } }));
+    await reset;
+    const answered = once(busy.socket, 'message');
+    busy.socket.send(JSON.stringify({ type: 'step', data: { code: heldKernel('step') } }));
+    while ((await held.ask('/v1/state')).json.pending === 0) await sleep(5);
+    const ended = held.close();
+    expect((await idle.closed)[0]).toBe(1001);
+    held.release();
+    const [data] = await answered;
+    expect(JSON.parse(String(data))).toMatchObject({ type: 'observation', data: { observation: { turn: 1 } } });
+    expect((await busy.closed)[0]).toBe(1001);
+    await ended;
+  });
+
+  it("turns away another origin's page", async () => {
+    const url = `${service.url.replace('http', 'ws')}/t/a-long-secret/openenv/ws`;
+    const foreign = new WebSocket(url, { origin: 'https://example.com' });
+    const [error] = await once(foreign, 'error');
+    expect(String(error)).toMatch(/403/);
+    const own = new WebSocket(url, { origin: 'http://localhost:3000' });
+    await once(own, 'open');
+    own.close();
+    await once(own, 'close');
   });
 
   it('serves the same over plain HTTP', async () => {

@@ -8,12 +8,14 @@ import { writeHandModel } from '../../simulator/hand-model.js';
 import { openService, type Service } from '../open.js';
 import { kernel } from './kernel.js';
 
-/** A kernel that the validator of `openHeldService` has until its callers are gone. */
+/** A kernel of which the validator of `openHeldService` says nothing until it is released, or its callers are gone. */
 export const heldKernel = (name: string): string => `${kernel}# held: ${name}\n`;
 
 export interface HeldService extends Service {
   /** Resolves when a caller has been told that the queue is full. */
   turnedAway(): Promise<void>;
+  /** The kernels held are judged. */
+  release(): void;
 }
 
 /** A service in place of whose harness somebody says nothing of some kernels, and of others what a simulator does. */
@@ -25,14 +27,21 @@ export async function openHeldService(
   await writeHandModel(folder.path);
   const kval = new Kval({ ...readConfig({}), home: folder.path });
   const simulated = await kval.simulated(folder.path);
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
   const present: Present = {
     mode,
     validator: {
       name: 'held',
-      validate: (job, wanted) =>
-        job.candidate.source.includes('# held')
-          ? new Promise((_, reject) => wanted?.signal?.addEventListener('abort', () => reject(wanted.signal?.reason)))
-          : simulated.validate(job, wanted),
+      async validate(job, wanted) {
+        if (job.candidate.source.includes('# held')) {
+          const gone = new Promise((_, reject) => {
+            wanted?.signal?.addEventListener('abort', () => reject(wanted.signal?.reason));
+          });
+          await Promise.race([released, gone]);
+        }
+        return simulated.validate(job, wanted);
+      },
       close: async () => {},
     },
     simulated: mode === 'hybrid' ? simulated : null,
@@ -62,6 +71,7 @@ export async function openHeldService(
   return {
     ...service,
     turnedAway: () => turnedAway,
+    release,
     async close() {
       await service.close();
       await simulated.close();
