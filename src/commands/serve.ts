@@ -7,12 +7,12 @@ import type { Sandbox } from '../config.js';
 import { KvalError } from '../errors.js';
 import type { Kval, Mode, WantedDevice } from '../kval.js';
 import { buildApp } from '../service/app.js';
-import { nemoGym } from '../service/facades/nemo-gym.js';
 import { openJobs } from '../service/jobs.js';
 import { openJudge } from '../service/judge.js';
 import { type Modes, openModes } from '../service/modes.js';
 import { openProbe } from '../service/probe.js';
 import { type RewardName, rewardNameSchema } from '../service/rewards.js';
+import { openRootPort } from '../service/root-port.js';
 import { openTally } from '../service/tally.js';
 import {
   deviceOption,
@@ -37,9 +37,9 @@ interface Options {
   model?: string;
   tokenFile?: string;
   queueLimit: number;
+  nemoGymPort?: number;
   logLevel: string;
   queue?: string;
-  nemoGymPort?: number;
 }
 
 /** The validators behind HTTP. */
@@ -62,17 +62,17 @@ export function serveCommands(program: Command): void {
     .addOption(sandboxOption())
     .option('--token-file <file>', 'what clients must send as a Bearer token (or KVAL_TOKEN)')
     .option('--queue-limit <number>', 'so many different kernels may wait; one more is answered 429', whole, 2048)
+    .option('--nemo-gym-port <port>', 'NeMo-Gym at the root of a port of 127.0.0.1 that asks for no token', whole)
     .addOption(
       new Option('--log-level <level>').choices(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
     )
     .addOption(queueOption())
-    .option('--nemo-gym-port <port>', "NeMo-Gym's resource server at the root of a port of its own, on loopback", whole)
     .addOption(storeOption())
     .action((options: Options) => run(options, (kval) => serve(kval, options)));
 }
 
 async function serve(kval: Kval, options: Options): Promise<void> {
-  const { host, port, mode, policy, model, reward, queueLimit, logLevel, nemoGymPort } = options;
+  const { host, port, mode, policy, model, reward, queueLimit, nemoGymPort, logLevel } = options;
   const token = await tokenOf(kval, options);
   if (token === null && !isLoopback(host)) {
     throw new KvalError('usage', `without a token kval serves on loopback alone, not on ${host}`, {
@@ -97,20 +97,17 @@ async function serve(kval: Kval, options: Options): Promise<void> {
   });
   try {
     const probe = openProbe(kval, modes);
-    const parts = { kval, judge, jobs, tally, probe, logLevel };
-    const app = await buildApp({ ...parts, token });
+    const app = await buildApp({ kval, judge, jobs, tally, probe, token, logLevel });
+    if (nemoGymPort !== undefined) {
+      const own = await openRootPort(app.http, { prefix: '/nemo-gym', port: nemoGymPort, token });
+      print(`kval serves NeMo-Gym at http://127.0.0.1:${own}`);
+    }
     await app.http.listen({ host, port });
     print(`kval serves ${mode} verdicts at ${urlOf(app.http.server.address(), host)}; stop with Ctrl-C`);
-    // Its client can send no token, so it stays on this machine.
-    const gym = nemoGymPort === undefined ? null : await buildApp({ ...parts, token: null, only: nemoGym });
-    if (gym !== null) {
-      await gym.http.listen({ host: '127.0.0.1', port: nemoGymPort ?? 0 });
-      print(`NeMo-Gym's resource server: ${urlOf(gym.http.server.address(), '127.0.0.1')}`);
-    }
     if (!stop.signal.aborted) {
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
     }
-    await Promise.all([app.drain(), gym?.drain()]);
+    await app.drain();
   } finally {
     await jobs.close();
     await modes.close();

@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
 import { errorTable, KvalError } from '../errors.js';
 import type { Kval } from '../kval.js';
@@ -25,7 +25,15 @@ export interface Parts {
   readonly probe: Probe;
 }
 
-export interface AppOptions extends Parts {
+/** What a facade is made with beside them. */
+export interface FacadeParts extends Parts {
+  /** Aborted when no more work is taken: whoever holds a connection ends it. */
+  readonly closing: AbortSignal;
+  /** When a facade's client gives up, in place of what is known of that client. */
+  readonly deadlineMs?: number;
+}
+
+export interface AppOptions extends Omit<FacadeParts, 'closing'> {
   /** What clients must know; null: nothing is asked of them. */
   readonly token: string | null;
   /** `silent` logs nothing. Kernel texts and tokens are never logged. */
@@ -33,8 +41,6 @@ export interface AppOptions extends Parts {
   readonly bodyLimitBytes?: number;
   /** A request that has not arrived whole by then is given up. */
   readonly requestTimeoutMs?: number;
-  /** Serves this facade alone, at the root, for clients that can be told a host and a port but no path. */
-  readonly only?: FastifyPluginAsync<Parts>;
 }
 
 export interface App {
@@ -44,7 +50,7 @@ export interface App {
 }
 
 export async function buildApp(options: AppOptions): Promise<App> {
-  const { token, logLevel = 'info', bodyLimitBytes = 4 * 2 ** 20, requestTimeoutMs = 30_000, only, ...parts } = options;
+  const { token, logLevel = 'info', bodyLimitBytes = 4 * 2 ** 20, requestTimeoutMs = 30_000, ...parts } = options;
   const { kval, judge, jobs, tally } = parts;
   const http = Fastify({
     // `originalUrl` may have the token in it.
@@ -67,18 +73,16 @@ export async function buildApp(options: AppOptions): Promise<App> {
   http.removeContentTypeParser('text/plain');
   answerErrors(http, () => tally.retryAfterSeconds(judge.pending()));
 
-  let draining = false;
+  const closing = new AbortController();
   let working = 0;
   let idle = (): void => {};
   http.addHook('onRequest', async (request, reply) => {
-    // A WebSocket is open as long as its client likes: closing the server ends it.
-    const counted = request.headers.upgrade?.toLowerCase() === 'websocket' ? 0 : 1;
-    working += counted;
-    // A refused one would stay half open, and the server would wait for it.
-    if (counted === 0) reply.raw.once('finish', () => request.raw.socket.destroySoon());
+    working += 1;
+    // A refused WebSocket would stay half open, and the server would wait for it.
+    if (request.headers.upgrade !== undefined) reply.raw.once('finish', () => request.raw.socket.destroySoon());
     // `onResponse` would not come where the client has gone.
     reply.raw.once('close', () => {
-      working -= counted;
+      working -= 1;
       if (working === 0) idle();
       const { method, routeOptions, log } = request;
       const route = routeOptions.url ?? 'none';
@@ -86,7 +90,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       tally.request(route, status, reply.elapsedTime);
       log.debug({ method, route, status, ms: reply.elapsedTime }, 'answered');
     });
-    if (!draining || request.method === 'GET') return;
+    if (!closing.signal.aborted || request.method === 'GET') return;
     reply.header('connection', 'close');
     throw new KvalError('closing', 'the service is closing', { retry: true });
   });
@@ -101,24 +105,22 @@ export async function buildApp(options: AppOptions): Promise<App> {
     },
     transform: jsonSchemaTransform,
   });
-  if (only === undefined) await registerAll(http, parts);
-  else await http.register(only, parts);
+  const idempotency = openIdempotency();
+  await http.register(liveRoutes, parts);
+  await http.register(aboutRoutes, parts);
+  await http.register(validateRoutes, { ...parts, idempotency });
+  await http.register(jobRoutes, parts);
+  for (const { prefix, plugin } of facades) {
+    await http.register(plugin, { ...parts, closing: closing.signal, prefix });
+  }
 
   return {
     http,
     async drain() {
-      draining = true;
+      closing.abort();
       await jobs.drain();
       if (working > 0) await new Promise<void>((resolve) => (idle = resolve));
       await http.close();
     },
   };
-}
-
-async function registerAll(http: FastifyInstance, parts: Parts): Promise<void> {
-  await http.register(liveRoutes, parts);
-  await http.register(aboutRoutes, parts);
-  await http.register(validateRoutes, { ...parts, idempotency: openIdempotency() });
-  await http.register(jobRoutes, parts);
-  for (const { prefix, plugin } of facades) await http.register(plugin, { ...parts, prefix });
 }

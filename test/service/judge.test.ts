@@ -24,7 +24,10 @@ afterAll(async () => {
 const request = judgeRequestSchema.parse({ kernel, problem_id: problemId });
 
 /** A judge whose validator is as slow as it is told to be; it speaks the simulator's words, so that nothing is built. */
-async function openSlow(mode: Mode, queueLimit = 10): Promise<{ judge: Judge; asked: AbortSignal[]; release(): void }> {
+async function openSlow(
+  mode: Mode,
+  queueLimit = 10,
+): Promise<{ judge: Judge; asked: AbortSignal[]; release: () => void }> {
   const asked: AbortSignal[] = [];
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
@@ -52,7 +55,7 @@ async function openSlow(mode: Mode, queueLimit = 10): Promise<{ judge: Judge; as
     reward: 'kevin',
     queueLimit,
   });
-  return { judge, asked, release };
+  return { judge, asked, release: () => release() };
 }
 
 it('is late without a simulator at hand; the work goes on, and whoever asks again gets its verdict', async () => {

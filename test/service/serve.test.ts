@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { dir } from 'tmp-promise';
@@ -9,7 +11,7 @@ import { readConfig } from '../../src/config.js';
 import { errorTable } from '../../src/errors.js';
 import { replySchema } from '../../src/service/request.js';
 import { noBrowser, openBrowser } from '../report/browser.js';
-import { ask, openService } from './open.js';
+import { ask, openService, portOf } from './open.js';
 
 const config = readConfig({});
 const kernel = readFileSync(join(config.starterCandidatesFolder, '7_ReLU', 'float4.py'), 'utf8');
@@ -57,6 +59,28 @@ describe('kval serve', () => {
     expect(await stopped).toBe(0);
     expect(logs).toMatch(/"answered"/);
     expect(logs).not.toMatch(/a-secret-of-ours|torch/);
+  });
+
+  it('serves NeMo-Gym at the root of a port of its own, without a token, until it is stopped', async () => {
+    const port = await freePort();
+    const server = await startServer(config, {
+      home: join(folder.path, 'two'),
+      args: ['--mode', 'simulated', '--nemo-gym-port', String(port)],
+      environment: { KVAL_TOKEN: 'a-secret-of-ours' },
+    });
+    const url = `http://127.0.0.1:${port}`;
+    const row = { responses_create_params: {}, verifier_metadata: { problem_id } };
+    const text = `\`\`\`python\n${kernel}\`\`\``;
+    const response = { output: [{ type: 'message', content: [{ type: 'output_text', text }] }] };
+    expect((await ask(`${url}/`)).json).toEqual({ status: 'ok' });
+    const { status, json } = await ask(`${url}/verify`, { body: { ...row, response } });
+    expect(status).toBe(200);
+    expect(json).toMatchObject({ ...row, response, infra_ok: 1, reward: expect.any(Number) });
+    // Nothing else of the service is there, and its own port still wants the token.
+    expect((await ask(`${url}/v1/mode`)).status).toBe(404);
+    expect((await ask(`${server.url}/nemo-gym/verify`, { body: { ...row, response } })).status).toBe(401);
+    expect(await server.stop()).toBe(0);
+    await expect(ask(`${url}/`)).rejects.toThrow();
   });
 });
 
@@ -126,3 +150,11 @@ describe.skipIf(noBrowser !== null)(`the live page${noBrowser === null ? '' : ` 
     }
   });
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const port = portOf(server.address());
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

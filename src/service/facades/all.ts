@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import type { Parts } from '../app.js';
+import type { FacadeParts } from '../app.js';
 import { kernelgym } from './kernelgym.js';
 import { mcp } from './mcp.js';
 import { nemoGym } from './nemo-gym.js';
@@ -11,7 +11,7 @@ import { tools } from './tools.js';
 /** A framework's own protocol below its own path. */
 export interface Facade {
   readonly prefix: string;
-  readonly plugin: FastifyPluginAsyncZod<Parts>;
+  readonly plugin: FastifyPluginAsyncZod<FacadeParts>;
 }
 
 export const facades: readonly Facade[] = [

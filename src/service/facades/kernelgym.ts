@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import { z } from 'zod';
 import { KvalError, toKvalError } from '../../errors.js';
-import type { Parts } from '../app.js';
+import type { FacadeParts } from '../app.js';
 import { isTriton, requestOf, resultOf, type Task, taskSchema, tritonSaid } from './kernelgym-task.js';
 import { isClientFault, judgeInTime, openTries, unavailable } from './patience.js';
 
@@ -18,7 +18,7 @@ type Known = { readonly status: 'processing'; readonly stop: AbortController } |
  * KernelGYM's evaluation server. Its client waits for `/evaluate`, throws the answer away, and asks for status and
  * result by the task's id: they are kept for an hour. Its habits are those of hkust-nlp/KernelGYM at 3a84417.
  */
-export const kernelgym: FastifyPluginAsyncZod<Parts> = async (app, { judge, tally, kval }) => {
+export const kernelgym: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, tally, kval, deadlineMs }) => {
   const known = new LRUCache<string, Known>({ max: 20_000, ttl: 3_600_000 });
   const tries = openTries(clientTries);
 
@@ -42,7 +42,7 @@ export const kernelgym: FastifyPluginAsyncZod<Parts> = async (app, { judge, tall
     try {
       const reply = await judgeInTime(judge, requestOf(task), {
         signal: stop.signal,
-        deadlineMs: task.timeout * 1_000,
+        deadlineMs: deadlineMs ?? task.timeout * 1_000,
       });
       tries.judged(id);
       const result = { ...resultOf(task, reply), completed_at: now() };

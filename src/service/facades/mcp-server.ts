@@ -6,13 +6,13 @@ import { callTool, kernelTool, toolArgumentsSchema } from '../tool.js';
 import { judgeInTime } from './patience.js';
 
 /** Official clients give up after 60 s. */
-const deadlineMs = 55_000;
+const patienceMs = 55_000;
 
 /**
  * A server with the validator as its one tool, made anew for each connection or request. A kernel that fails is a
  * result; `isError` says that the call was not as it must be, or that the instrument failed.
  */
-export function mcpServer(judge: Judge, version: string): McpServer {
+export function mcpServer(judge: Judge, version: string, deadlineMs = patienceMs): McpServer {
   const server = new McpServer({ name: 'kval', version }, { capabilities: { tools: {} } });
   const patient: Judge = {
     ...judge,

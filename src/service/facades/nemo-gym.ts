@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { toKvalError } from '../../errors.js';
-import type { Parts } from '../app.js';
+import type { FacadeParts } from '../app.js';
 import { goneSignal } from '../gone.js';
 import { judgeRequestSchema } from '../request.js';
 import { rewardNameSchema } from '../rewards.js';
@@ -13,7 +13,7 @@ import { numbersOf } from './numbers.js';
 import { isClientFault, judgeInTime } from './patience.js';
 
 /** NeMo-Gym waits for ever; verifiers, which speaks the same, for 60 s. */
-const deadlineMs = 55_000;
+const patienceMs = 55_000;
 const cookieName = 'kval_session';
 
 const rowSchema = z.looseObject({ verifier_metadata: z.unknown().optional() });
@@ -29,7 +29,7 @@ const verifySchema = rowSchema.extend({
  * beside it. A failed instrument is `_ng_failure_class`, by which the row is left out and tried again. What a tool
  * answers is shown to the agent as it stands, errors too (NVIDIA-NeMo/Gym at 07d6b0d0).
  */
-export const nemoGym: FastifyPluginAsyncZod<Parts> = async (app, { judge }) => {
+export const nemoGym: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, deadlineMs = patienceMs }) => {
   const sessions = new LRUCache<string, Named>({ max: 20_000, ttl: 3_600_000 });
 
   app.get('/', async () => ({ status: 'ok' }));

@@ -10,7 +10,7 @@ import { judgeInTime } from './patience.js';
 
 const maxTurns = 10;
 /** Its client gives up after 60 s. */
-const deadlineMs = 55_000;
+const patienceMs = 55_000;
 
 export const resetSchema = z.looseObject({
   seed: z.int().nullish(),
@@ -56,7 +56,7 @@ export interface Episode {
 }
 
 /** One agent at one problem, with the fields of OpenEnv's kernrl: ten turns, fewer where a kernel beats the reference. */
-export function openEpisode(kval: Kval, judge: Judge): Episode {
+export function openEpisode(kval: Kval, judge: Judge, deadlineMs = patienceMs): Episode {
   let problem: Problem | null = null;
   let episodeId: string | null = null;
   let turn = 0;

@@ -1,12 +1,20 @@
 import websocket from '@fastify/websocket';
-import type { FastifyRequest } from 'fastify';
+import { localhostOriginValidation } from '@modelcontextprotocol/node';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { KvalError } from '../../errors.js';
-import type { Parts } from '../app.js';
+import type { FacadeParts } from '../app.js';
 import { goneSignal } from '../gone.js';
-import { actionSchema, observationSchema, openEpisode, resetSchema, stateSchema } from './openenv-episode.js';
+import {
+  actionSchema,
+  type Episode,
+  observationSchema,
+  openEpisode,
+  resetSchema,
+  stateSchema,
+} from './openenv-episode.js';
 import { type Answer, answerFrame } from './openenv-frames.js';
+import { isClientFault, unavailable } from './patience.js';
 
 const largestFrame = 16 * 2 ** 20;
 const mostSessions = 1_024;
@@ -15,11 +23,17 @@ const mostSessions = 1_024;
  * An OpenEnv environment: each WebSocket at `/ws` is a session. Over plain HTTP `/step` is an episode of its own, whose
  * action may name a `problem_id`. `/openapi.json` is this environment's, since OpenEnv's validator looks for its paths.
  */
-export const openenv: FastifyPluginAsyncZod<Parts> = async (app, { kval, judge }) => {
+export const openenv: FastifyPluginAsyncZod<FacadeParts> = async (app, { kval, judge, closing, deadlineMs }) => {
   await app.register(websocket, { options: { maxPayload: largestFrame } });
   let sessions = 0;
+  const open = (): Episode => openEpisode(kval, judge, deadlineMs);
+  const isOwnOrigin = localhostOriginValidation();
+  // As at the service's own /mcp: no web page that somebody happens to visit.
+  const refuseOthers = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (!isOwnOrigin(raw, reply.raw)) reply.hijack();
+  };
 
-  app.get('/ws', { websocket: true, preValidation: ownOrigin }, (socket) => {
+  app.get('/ws', { websocket: true, preValidation: refuseOthers }, (socket) => {
     const gone = new AbortController();
     const send = (answer: Answer): void => socket.send(JSON.stringify(answer));
     if (sessions >= mostSessions) {
@@ -29,10 +43,15 @@ export const openenv: FastifyPluginAsyncZod<Parts> = async (app, { kval, judge }
       return;
     }
     sessions += 1;
-    const episode = openEpisode(kval, judge);
+    const episode = open();
     // One frame after the other, in the order in which they came.
     let last = Promise.resolve();
+    // What was accepted is answered first.
+    const end = (): void => void last.then(() => socket.close(1001, 'the service is closing'));
+    closing.addEventListener('abort', end, { once: true });
+    if (closing.aborted) end();
     socket.on('message', (frame: unknown) => {
+      if (closing.aborted) return;
       last = last.then(async () => {
         const answer = await answerFrame(episode, String(frame), gone.signal);
         if (answer === null) socket.close();
@@ -41,20 +60,27 @@ export const openenv: FastifyPluginAsyncZod<Parts> = async (app, { kval, judge }
     });
     socket.on('close', () => {
       sessions -= 1;
+      closing.removeEventListener('abort', end);
       gone.abort();
     });
   });
 
   const answered = { schema: { response: { 200: observedSchema } } };
   app.post('/reset', { schema: { ...answered.schema, body: resetSchema.nullish() } }, ({ body }) =>
-    openEpisode(kval, judge).reset(body ?? {}),
+    open().reset(body ?? {}),
   );
   app.post(
     '/step',
     { schema: { ...answered.schema, body: z.looseObject({ action: actionSchema }) } },
-    ({ body: { action } }, reply) => openEpisode(kval, judge).step(action, goneSignal(reply)),
+    async ({ body: { action } }, reply) => {
+      try {
+        return await open().step(action, goneSignal(reply));
+      } catch (thrown) {
+        throw isClientFault(thrown) ? thrown : unavailable(thrown);
+      }
+    },
   );
-  app.get('/state', async () => openEpisode(kval, judge).state());
+  app.get('/state', async () => open().state());
   app.get('/metadata', async () => ({
     name: 'kval',
     description: 'Judges CUDA kernels for KernelBench problems: compiled, correct, speed-up.',
@@ -78,13 +104,6 @@ export const openenv: FastifyPluginAsyncZod<Parts> = async (app, { kval, judge }
     return { jsonrpc: '2.0', id, error: { code: id === null ? -32600 : -32601, message } };
   });
 };
-
-/** A page of another site, in a browser that can reach this service, must not use it. Clients that are no browsers name no origin. */
-async function ownOrigin({ headers: { origin } }: FastifyRequest): Promise<void> {
-  const host = origin !== undefined && URL.canParse(origin) ? new URL(origin).hostname : '';
-  if (origin === undefined || ['localhost', '127.0.0.1', '[::1]'].includes(host)) return;
-  throw new KvalError('unauthorised', `a page of ${origin} may not use this service`);
-}
 
 const observedSchema = z.object({
   observation: observationSchema,

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { sha256 } from '../../problem.js';
-import type { Parts } from '../app.js';
+import type { FacadeParts } from '../app.js';
 import { goneSignal } from '../gone.js';
 import { judgeRequestSchema, type Reply } from '../request.js';
 import { rewardNameSchema } from '../rewards.js';
@@ -10,7 +10,7 @@ import { numbersOf } from './numbers.js';
 import { isClientFault, judgeInTime, openTries, unavailable } from './patience.js';
 
 /** Its client gives up after 180 s, and tries five times. */
-const deadlineMs = 170_000;
+const patienceMs = 170_000;
 const clientTries = 5;
 
 const bodySchema = z.looseObject({
@@ -23,7 +23,7 @@ const bodySchema = z.looseObject({
  * OpenRLHF's remote reward (`--reward.remote_url`). It sends one sample a call, or none where it has several servers.
  * (openrlhf/utils/agent.py of OpenRLHF/OpenRLHF at 3c3be623.) After its last try it would train on nothing: a failed instrument is then answered with the lowest reward, infra_ok 0.
  */
-export const openrlhf: FastifyPluginAsyncZod<Parts> = async (app, { judge }) => {
+export const openrlhf: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, deadlineMs = patienceMs }) => {
   const tries = openTries(clientTries);
   app.post(
     '/',

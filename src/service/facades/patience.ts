@@ -19,10 +19,11 @@ export async function judgeInTime(
   const call = signal === undefined ? {} : { signal };
   for (;;) {
     const leftMs = Math.max(endsAt - performance.now(), 1);
+    const lastTry = leftMs <= pauseMs;
     try {
-      return await judge.judge(request, { ...call, deadlineMs: leftMs });
+      return await judge.judge(request, { ...call, deadlineMs: leftMs, lastTry });
     } catch (thrown) {
-      if (toKvalError(thrown).code !== 'busy' || leftMs <= pauseMs) throw thrown;
+      if (toKvalError(thrown).code !== 'busy' || lastTry) throw thrown;
       await sleep(pauseMs, undefined, call);
     }
   }

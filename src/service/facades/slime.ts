@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { sha256 } from '../../problem.js';
-import type { Parts } from '../app.js';
+import type { FacadeParts } from '../app.js';
 import { goneSignal } from '../gone.js';
 import { judgeRequestSchema, type Reply } from '../request.js';
 import { rewardNameSchema } from '../rewards.js';
@@ -9,7 +9,7 @@ import { problemNamedBy } from './label.js';
 import { isClientFault, judgeInTime, openTries, unavailable } from './patience.js';
 
 /** Its client gives up after 120 s, and tries ten times. */
-const deadlineMs = 110_000;
+const patienceMs = 110_000;
 const clientTries = 10;
 
 /**
@@ -17,7 +17,7 @@ const clientTries = 10;
  * The problem stands in the label, since a sample's metadata is not sent. Its last try is answered as OpenRLHF's is.
  * (slime/rollout/rm_hub/__init__.py of THUDM/slime at 624b824a.)
  */
-export const slime: FastifyPluginAsyncZod<Parts> = async (app, { judge }) => {
+export const slime: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, deadlineMs = patienceMs }) => {
   const tries = openTries(clientTries);
   app.post(
     '/',

@@ -1,16 +1,18 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { nemoGym } from '../../../src/service/facades/nemo-gym.js';
 import { openService, type Service } from '../open.js';
 import { openFailingJudge } from './failing.js';
+import { openHandService } from './hand.js';
+import { heldKernel, openHeldService } from './held.js';
 import { answer, kernel, problemId } from './kernel.js';
 
 let service: Service;
 let failing: Service;
 let failingJudge: Awaited<ReturnType<typeof openFailingJudge>>;
 beforeAll(async () => {
-  service = await openService({ token: 'a-long-secret' });
+  service = await openHandService({ token: 'a-long-secret' });
   failingJudge = await openFailingJudge();
   failing = await openService({ judge: failingJudge.judge });
 });
@@ -112,6 +114,41 @@ describe('OpenEnv', () => {
     expect(said[2].data.step_count).toBe(0);
   });
 
+  it('ends a session with the service, and answers first what it had accepted', async () => {
+    const held = await openHeldService();
+    const open = async () => {
+      const socket = new WebSocket(`${held.url.replace('http', 'ws')}/openenv/ws`);
+      await once(socket, 'open');
+      return { socket, closed: once(socket, 'close') };
+    };
+    const idle = await open();
+    const busy = await open();
+    const reset = once(busy.socket, 'message');
+    busy.socket.send(JSON.stringify({ type: 'reset', data: { problem_id: problemId } }));
+    await reset;
+    const answered = once(busy.socket, 'message');
+    busy.socket.send(JSON.stringify({ type: 'step', data: { code: heldKernel('step') } }));
+    while ((await held.ask('/v1/state')).json.pending === 0) await sleep(5);
+    const ended = held.close();
+    expect((await idle.closed)[0]).toBe(1001);
+    held.release();
+    const [data] = await answered;
+    expect(JSON.parse(String(data))).toMatchObject({ type: 'observation', data: { observation: { turn: 1 } } });
+    expect((await busy.closed)[0]).toBe(1001);
+    await ended;
+  });
+
+  it("turns away another origin's page", async () => {
+    const url = `${service.url.replace('http', 'ws')}/t/a-long-secret/openenv/ws`;
+    const foreign = new WebSocket(url, { origin: 'https://example.com' });
+    const [error] = await once(foreign, 'error');
+    expect(String(error)).toMatch(/403/);
+    const own = new WebSocket(url, { origin: 'http://localhost:3000' });
+    await once(own, 'open');
+    own.close();
+    await once(own, 'close');
+  });
+
   it('serves the same over plain HTTP', async () => {
     const ask = (path: string, body?: unknown) =>
       service.ask(`/t/a-long-secret/openenv${path}`, body === undefined ? {} : { body });
@@ -125,17 +162,6 @@ describe('OpenEnv', () => {
 });
 
 describe('a service', () => {
-  it('gives one facade alone at the root, for clients that know no paths', async () => {
-    const alone = await openService({ only: nemoGym });
-    const response = { output: [{ type: 'message', content: [{ type: 'output_text', text: answer }] }] };
-    expect((await alone.ask('/')).json).toEqual({ status: 'ok' });
-    const row = { responses_create_params: { input: [] }, verifier_metadata: { problem_id: problemId }, response };
-    const { json } = await alone.ask('/verify', { body: row });
-    expect(json).toMatchObject({ infra_ok: 1 });
-    expect((await alone.ask('/v1/mode')).status).toBe(404);
-    await alone.close();
-  });
-
   it('closes while a WebSocket is open, and after one that was refused', async () => {
     const closing = await openService({ token: 'a-long-secret' });
     const address = closing.url.replace('http', 'ws');
@@ -151,7 +177,7 @@ describe('a service', () => {
   it('opens no WebSocket for a page of another site', async () => {
     const address = `${service.url.replace('http', 'ws')}/t/a-long-secret/openenv/ws`;
     const foreign = new WebSocket(address, { origin: 'https://elsewhere.example' });
-    await expect(once(foreign, 'open')).rejects.toThrow(/401/);
+    await expect(once(foreign, 'open')).rejects.toThrow(/403/);
     const own = new WebSocket(address, { origin: 'http://localhost:8700' });
     await once(own, 'open');
     own.close();

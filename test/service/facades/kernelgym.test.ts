@@ -1,13 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openService, type Service } from '../open.js';
 import { openFailingJudge } from './failing.js';
+import { openHandService } from './hand.js';
+import { heldKernel, openHeldService } from './held.js';
 import { kernel, reference } from './kernel.js';
 
 let service: Service;
 let failing: Service;
 let failingJudge: Awaited<ReturnType<typeof openFailingJudge>>;
 beforeAll(async () => {
-  service = await openService({ token: 'a-long-secret' });
+  service = await openHandService({ token: 'a-long-secret' });
   failingJudge = await openFailingJudge();
   failing = await openService({ judge: failingJudge.judge });
 });
@@ -101,6 +104,23 @@ describe("KernelGYM's client", () => {
       }
     }
     expect((await service.ask(`${base}/status/none`)).status).toBe(404);
+  });
+
+  it('is told that a task which was cancelled while it ran has failed', async () => {
+    const held = await openHeldService();
+    try {
+      const one = task({ kernel_code: heldKernel('task') });
+      const answered = held.ask('/kernelgym/evaluate', { body: one });
+      while ((await held.ask(`/kernelgym/status/${one.task_id}`)).json.status !== 'processing') await sleep(5);
+      expect((await held.ask(`/kernelgym/results/${one.task_id}`)).status).toBe(404);
+      const cancelled = await held.ask(`/kernelgym/tasks/${one.task_id}`, { method: 'DELETE' });
+      expect(cancelled.json).toEqual({ task_id: one.task_id, status: 'cancelled' });
+      expect(await answered).toMatchObject({ status: 200, json: { status: 'failed', metadata: { infra_ok: 0 } } });
+      expect((await held.ask(`/kernelgym/status/${one.task_id}`)).json.status).toBe('failed');
+      expect((await held.ask('/v1/state')).json.pending).toBe(0);
+    } finally {
+      await held.close();
+    }
   });
 
   it('has batches, workflows and the pages that look after a server', async () => {

@@ -1,15 +1,21 @@
+import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { dir } from 'tmp-promise';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../../../src/config.js';
 import { validatorTool } from '../../../src/simulator/prompt.js';
+import { writeHandModel } from '../../simulator/hand-model.js';
 import { openService, type Service } from '../open.js';
 import { openFailingJudge } from './failing.js';
+import { openHandService } from './hand.js';
 import { broken, kernel, problemId, reference } from './kernel.js';
 
 let service: Service;
 let failing: Service;
 let failingJudge: Awaited<ReturnType<typeof openFailingJudge>>;
 beforeAll(async () => {
-  service = await openService({ token: 'a-long-secret' });
+  service = await openHandService({ token: 'a-long-secret' });
   failingJudge = await openFailingJudge();
   failing = await openService({ judge: failingJudge.judge });
 });
@@ -63,6 +69,38 @@ describe.each<[Mode, string]>([
     const failed = await call(`${failing.url}/mcp`, problemId);
     expect(failed.isError).toBe(true);
     expect(textsOf(failed.content)[0]).toMatch(/^not judged \(worker-died\)/);
+  });
+});
+
+describe('kval mcp', () => {
+  it('is a server over standard input and output for the official client, and ends with it', async () => {
+    const folder = await dir({ unsafeCleanup: true });
+    const model = join(folder.path, 'model');
+    await writeHandModel(model);
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [join(readConfig({}).root, 'dist', 'cli.js'), 'mcp', '--mode', 'simulated', '--model', model],
+      env: { ...getDefaultEnvironment(), KVAL_HOME: folder.path },
+    });
+    const client = new Client({ name: 'test', version: '1' });
+    try {
+      await client.connect(transport);
+      expect(client.getServerVersion()).toMatchObject({ name: 'kval' });
+      const { tools } = await client.listTools();
+      expect(tools.map(({ name }) => name)).toEqual([validatorTool.api_name]);
+      const call = (id: string) =>
+        client.callTool({ name: validatorTool.api_name, arguments: { kernel, problem_id: id } });
+      const judged = await call(problemId);
+      expect(judged.isError ?? false).toBe(false);
+      expect(judged.structuredContent).toMatchObject({ compiled: 1, predicted: 1, infra_ok: 1, problem_id: problemId });
+      expect((await call('level9/9')).isError).toBe(true);
+      const { pid } = transport;
+      await client.close();
+      expect(() => process.kill(pid ?? 0, 0)).toThrow(/ESRCH/);
+    } finally {
+      await client.close();
+      await folder.cleanup();
+    }
   });
 });
 

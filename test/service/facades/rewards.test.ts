@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openService, type Service } from '../open.js';
 import { openFailingJudge } from './failing.js';
+import { openHandService } from './hand.js';
 import { answer, kernel, problemId, reference } from './kernel.js';
 
 let service: Service;
 let failing: Service;
 let failingJudge: Awaited<ReturnType<typeof openFailingJudge>>;
 beforeAll(async () => {
-  service = await openService({ token: 'a-long-secret' });
+  service = await openHandService({ token: 'a-long-secret' });
   failingJudge = await openFailingJudge();
   failing = await openService({ judge: failingJudge.judge });
 });
