@@ -32,8 +32,7 @@ HOLLOW = "```python\nimport torch\nclass ModelNew(torch.nn.Module):\n    turn = 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     node = shutil.which("node")
-    if node is None or not CLI.exists():
-        pytest.skip("needs node and dist/cli.js (npm run build)")
+    assert node is not None and CLI.exists(), "needs node and dist/cli.js: npm run setup"
     folder = tmp_path_factory.mktemp("service")
     command = [node, str(CLI), "serve", "--port", "0", "--mode", "simulated", "--device", "cpu"]
     command += ["--sandbox", "best-effort", "--log-level", "warn", "--store", str(folder / "labels.db")]

@@ -1,13 +1,12 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { sha256 } from '../../problem.js';
 import type { FacadeParts } from '../app.js';
 import { goneSignal } from '../gone.js';
 import { judgeRequestSchema, type Reply } from '../request.js';
 import { rewardNameSchema } from '../rewards.js';
 import { problemNamedBy } from './label.js';
 import { numbersOf } from './numbers.js';
-import { isClientFault, judgeInTime, openTries, unavailable } from './patience.js';
+import { judgeOrFallBack, openTries } from './patience.js';
 
 /** Its client gives up after 180 s, and tries five times. */
 const patienceMs = 170_000;
@@ -39,16 +38,7 @@ export const openrlhf: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge,
       const one = async (text: string, index: number): Promise<Reply> => {
         const response = responseOf(text, prompts[index] ?? '');
         const request = judgeRequestSchema.parse({ response, reward, ...problemNamedBy(labels[index]) });
-        const content = sha256(JSON.stringify([text, labels[index]]));
-        try {
-          const judged = await judgeInTime(judge, request, { signal, deadlineMs });
-          tries.judged(content);
-          return judged;
-        } catch (thrown) {
-          if (isClientFault(thrown)) throw thrown;
-          if (!tries.usedUp(content)) throw unavailable(thrown);
-          return judge.infraReply(thrown, request);
-        }
+        return judgeOrFallBack(judge, tries, request, { signal, deadlineMs });
       };
       const replies = await Promise.all(query.map(one));
       const names = Object.keys(numbersOf(replies[0] ?? judge.infraReply(null)));

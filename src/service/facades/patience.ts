@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { KvalError, toKvalError } from '../../errors.js';
+import { sha256 } from '../../problem.js';
 import type { Judge } from '../judge.js';
 import type { JudgeRequest, Reply } from '../request.js';
 
@@ -51,6 +52,28 @@ export function openTries(most: number): Tries {
     },
     judged: (content) => void failures.delete(content),
   };
+}
+
+/**
+ * For clients that ask again and then train on nothing: a failed instrument is 503 until the last try, then the reply
+ * with the lowest reward and `infra_ok` 0.
+ */
+export async function judgeOrFallBack(
+  judge: Judge,
+  tries: Tries,
+  request: JudgeRequest,
+  call: Parameters<typeof judgeInTime>[2],
+): Promise<Reply> {
+  const content = sha256(JSON.stringify(request));
+  try {
+    const judged = await judgeInTime(judge, request, call);
+    tries.judged(content);
+    return judged;
+  } catch (thrown) {
+    if (isClientFault(thrown)) throw thrown;
+    if (!tries.usedUp(content)) throw unavailable(thrown);
+    return judge.infraReply(thrown, request);
+  }
 }
 
 /** A failure of the instrument as facades answer it: 503, which every client tries again. */

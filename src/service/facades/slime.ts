@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { sha256 } from '../../problem.js';
 import type { FacadeParts } from '../app.js';
 import { goneSignal } from '../gone.js';
-import { judgeRequestSchema, type Reply } from '../request.js';
+import { judgeRequestSchema } from '../request.js';
 import { rewardNameSchema } from '../rewards.js';
 import { problemNamedBy } from './label.js';
-import { isClientFault, judgeInTime, openTries, unavailable } from './patience.js';
+import { judgeOrFallBack, openTries } from './patience.js';
 
 /** Its client gives up after 120 s, and tries ten times. */
 const patienceMs = 110_000;
@@ -33,19 +32,7 @@ export const slime: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, de
     },
     async ({ body: { response, label }, query: { format, reward } }, reply) => {
       const request = judgeRequestSchema.parse({ response, reward, ...problemNamedBy(label) });
-      const content = sha256(JSON.stringify([response, label]));
-      const answer = async (): Promise<Reply> => {
-        try {
-          const judged = await judgeInTime(judge, request, { signal: goneSignal(reply), deadlineMs });
-          tries.judged(content);
-          return judged;
-        } catch (thrown) {
-          if (isClientFault(thrown)) throw thrown;
-          if (!tries.usedUp(content)) throw unavailable(thrown);
-          return judge.infraReply(thrown, request);
-        }
-      };
-      const judged = await answer();
+      const judged = await judgeOrFallBack(judge, tries, request, { signal: goneSignal(reply), deadlineMs });
       return reply.send(format === 'dict' ? judged : judged.reward);
     },
   );
