@@ -291,7 +291,9 @@ def test_the_record_goes_over_the_wire(build: Build) -> None:
         "stackBytes",
         "spillStoreBytes",
         "spillLoadBytes",
+        "instructions",
     }
+    assert wire["extensions"][0]["kernels"][0]["instructions"]["globalStore"] == 1
 
 
 def test_a_child_runs_what_was_built(cache_folder: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from kval_harness.build.fatbin import ptx_in
 from kval_harness.build.toolchain import Toolchain, find_toolchain
-from kval_harness.cpu_device.fatbin import ptx_in
 from kval_harness.cpu_device.module import translate
 from kval_harness.cpu_device.runtime import prepare_runtime
 from kval_harness.cpu_device.translation.program import translate_ptx

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kval_harness.build.diagnostics import parse_diagnostics, parse_kernels
+from kval_harness.build.instructions import with_instructions
 from kval_harness.build.record import Attempt, KernelUse
 from kval_harness.build.shim.demand import BINDING, demand_of
 from kval_harness.build.shim.operators import WORD
@@ -63,6 +64,7 @@ def fast_build(
     diagnostics += parse_diagnostics(step.output, tool="ld", sources=[work.source for work in plan.compilations])
     if not step.ok:
         return _ended(spec, toolchain, prepared, steps, kernels, diagnostics, limit_ms)
+    kernels = with_instructions(kernels, plan.library)
     return Attempt(plan.library, None, tuple(steps), kernels, tuple(diagnostics))
 
 

@@ -17,7 +17,7 @@ LOG_CHARACTERS = 2_000_000
 
 @dataclass(frozen=True)
 class KernelUse:
-    """What ptxas says a kernel takes; `name` is demangled."""
+    """What ptxas says a kernel takes; `name` is demangled. `instructions`: its PTX by class, see `instructions.py`."""
 
     name: str
     arch: str
@@ -27,6 +27,7 @@ class KernelUse:
     stack_bytes: int | None = None
     spill_store_bytes: int | None = None
     spill_load_bytes: int | None = None
+    instructions: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def kernel_json(kernel: KernelUse) -> dict[str, Json]:
         "stackBytes": kernel.stack_bytes,
         "spillStoreBytes": kernel.spill_store_bytes,
         "spillLoadBytes": kernel.spill_load_bytes,
+        "instructions": None if kernel.instructions is None else {**kernel.instructions},
     }
 
 
@@ -180,6 +182,7 @@ def _kernel(data: Any) -> KernelUse:
         stack_bytes=data["stackBytes"],
         spill_store_bytes=data["spillStoreBytes"],
         spill_load_bytes=data["spillLoadBytes"],
+        instructions=data["instructions"],
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from kval_harness.build.diagnostics import parse_diagnostics, parse_kernels, summary
+from kval_harness.build.instructions import with_instructions
 from kval_harness.build.record import Attempt
 from kval_harness.build.spec import ExtensionSpec, SourceFile, is_cuda_file
 from kval_harness.build.steps import RunningStep, Step, instrument_error, run_step, start_step
@@ -111,6 +112,7 @@ def stock_build(
         return Attempt(None, Timeout("build", limit_ms), tuple(steps), kernels, tuple(diagnostics))
     if not step.ok:
         return _failed("link", step, steps, diagnostics)
+    kernels = with_instructions(kernels, plan.library)
     return Attempt(plan.library, None, tuple(steps), kernels, tuple(diagnostics))
 
 

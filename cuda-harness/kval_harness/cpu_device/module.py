@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kval_harness.build.cache import BuildCache
+from kval_harness.build.fatbin import ptx_in
 from kval_harness.build.steps import instrument_error, run_step
 from kval_harness.build.toolchain import Toolchain
-from kval_harness.cpu_device.fatbin import ptx_in
 from kval_harness.cpu_device.translation.program import module_hash, translate_ptx
 from kval_harness.cpu_device.translation.ptx import Unsupported
 from kval_harness.outcome import InstrumentError

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 CONTAINER = 0xBA55ED50
+HEADER_BYTES = 16
 ENTRY = struct.Struct("<HHIQIIHHI")
 PTX = 1
 COMPRESSED = 0x2000 | 0x8000
@@ -17,7 +18,7 @@ def ptx_in(library: Path) -> list[str]:
     data = library.read_bytes()
     texts, place = [], 0
     magic = struct.pack("<I", CONTAINER)
-    while (place := data.find(magic, place)) >= 0:
+    while 0 <= (place := data.find(magic, place)) <= len(data) - HEADER_BYTES:
         header, size = struct.unpack_from("<HQ", data, place + 6)
         end = min(place + header + size, len(data))
         found = _entries(data, place + header, end)
