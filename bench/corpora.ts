@@ -5,6 +5,7 @@ import { KvalError } from '../src/errors.js';
 import { type ImportedCandidate, readCandidates } from '../src/import/candidates.js';
 import { readProblems } from '../src/import/problems.js';
 import type { Problem } from '../src/problem.js';
+import { buildFactsSchema } from '../src/simulator/build-features.js';
 import { readResultRows } from './rows.js';
 
 export type Corpus = 'techno' | 'hzeng' | 'cuda-l1';
@@ -18,8 +19,12 @@ export interface Corpora {
   candidates(corpus: Corpus): Promise<readonly ImportedCandidate[]>;
 }
 
-const buildSchema = z.object({ candidate: z.string(), built: z.boolean().nullable() });
-type Build = z.infer<typeof buildSchema>;
+const buildSchema = buildFactsSchema.partial().extend({
+  candidate: z.string(),
+  built: z.boolean().nullable(),
+  ms: z.number(),
+});
+export type Build = z.infer<typeof buildSchema>;
 
 /** Opens them where somebody has them: `KVAL_CORPORA`, else `../shared/corpora`. */
 export async function openCorpora({ corporaFolder: folder, root }: Config): Promise<Corpora> {
