@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models"))
 
+from kval_models.columns import with_build
 from kval_models.embedded import Fitted, Trained, train_heads
 from kval_models.matrix import Matrix, read_matrix
 
@@ -53,7 +54,8 @@ def main() -> None:
                 "fold": fold,
                 "test": test.tolist(),
                 "learned": np.flatnonzero(learned).tolist(),
-                "heads": _heads(trained, test),
+                "heads": _heads(trained, matrix, test),
+                "gainsByBuild": trained.gains_by_build(matrix),
                 "speedup": _speedup(trained, compared),
                 "tfidf": _baseline(matrix, rows, learned & judged, test),
             }
@@ -73,21 +75,36 @@ def _folds(rows: list[dict[str, Any]], judged: Mask, seed: int) -> Iterator[tupl
         yield "generator", str(name), generators != name
 
 
-def _heads(trained: Trained, test: NDArray[np.int64]) -> dict[str, Any]:
+def _heads(trained: Trained, matrix: Matrix, test: NDArray[np.int64]) -> dict[str, Any]:
     values = trained.columns.values[test]
 
     def said(fitted: Fitted | None) -> dict[str, Any] | None:
-        if fitted is None:
-            return None
-        held_out = {"rows": fitted.rows.tolist(), "scores": fitted.held_out.tolist()}
-        return {"scores": fitted.head.score(values).tolist(), "heldOut": held_out}
+        return None if fitted is None else {"scores": fitted.head.score(values).tolist(), "heldOut": _held_out(fitted)}
 
     return {
         "compiled": said(trained.compiled),
         "correct": said(trained.correct),
+        "correctOnceBuilt": _once_built(trained, matrix, test),
         "ran": said(trained.ran),
         "logRuntimeMs": None if trained.runtime is None else trained.runtime.predict(values).tolist(),
     }
+
+
+def _once_built(trained: Trained, matrix: Matrix, test: NDArray[np.int64]) -> dict[str, Any] | None:
+    """None, too, for each kernel whose build is not at hand."""
+    fitted = trained.once_built
+    if fitted is None:
+        return None
+    told = ~np.isnan(matrix.built[test]).any(axis=1)
+    scores: list[float | None] = [None] * len(test)
+    values = with_build(trained.columns, matrix).values[test[told]]
+    for place, score in zip(np.flatnonzero(told), fitted.head.score(values), strict=True):
+        scores[place] = float(score)
+    return {"scores": scores, "heldOut": _held_out(fitted)}
+
+
+def _held_out(fitted: Fitted) -> dict[str, Any]:
+    return {"rows": fitted.rows.tolist(), "scores": fitted.held_out.tolist()}
 
 
 def _speedup(trained: Trained, rows: NDArray[np.int64]) -> dict[str, Any] | None:

@@ -569,7 +569,7 @@ export class Kval {
     const dataset = await readDataset(folder, signal);
     const simulator = await this.simulated(model);
     const simulators = [{ validator: simulator, trainedOn: null }];
-    const common = { dataset, simulators, realDurationMs: () => null };
+    const common = { dataset, simulators, realDurationMs: () => null, onceBuilt: true };
     try {
       return predictionsOf(await judgeHeldOut({ ...common, ...(signal === undefined ? {} : { signal }) }));
     } finally {

@@ -86,7 +86,7 @@ ${dataset.sources.map((one) => `| ${one.labels} | ${one.fidelity} | ${one.set} |
 
 ## What it predicts
 
-${card.heads.map((head) => `- ${head.name}: ${head.trained ? calibrationText(head) : 'not predicted (too few labels)'}`).join('\n')}
+${card.heads.map((head) => `- ${head.name}: ${head.trained ? calibrationText(head) : 'not there (too few labels, or no gain by it on held-out problems)'}`).join('\n')}
 
 ## How good it is
 

@@ -90,7 +90,7 @@ const stepSchema = z.object({
   stderr: z.string(),
 });
 
-/** What `ptxas -v` says of one kernel, for one architecture. */
+/** What `ptxas -v` says of one kernel, for one architecture, and what it is made of. */
 export const kernelResourcesSchema = z.object({
   name: z.string(),
   arch: z.string(),
@@ -100,6 +100,8 @@ export const kernelResourcesSchema = z.object({
   stackBytes: z.int().nullable(),
   spillStoreBytes: z.int().nullable(),
   spillLoadBytes: z.int().nullable(),
+  /** Its PTX instructions by what they do; null where the library holds no PTX, or an older harness built it. */
+  instructions: z.record(z.string(), z.int().nonnegative()).nullable().default(null),
 });
 
 export const extensionSchema = z.object({
@@ -163,6 +165,9 @@ export type Measured = z.infer<typeof measuredSchema>;
 
 const probability = z.number().min(0).max(1);
 
+/** What a simulator tells apart: `load-error` counts as compile-error, `rejected` as mismatch. */
+export const predictedOutcomes = ['invalid', 'compile-error', 'runtime-error', 'mismatch', 'correct'] as const;
+
 /** A simulator said so. It carries probabilities instead of evidence, and has no place in the label store. */
 export const predictedSchema = z.object({
   kind: z.literal('predicted'),
@@ -172,15 +177,7 @@ export const predictedSchema = z.object({
   /** Calibrated; `correct` is the joint probability of compiling, running and being right. Null: this simulator does not predict it. */
   probabilities: z.object({ compiled: probability, correct: probability.nullable() }),
   /** The same in full: chances of five outcomes, one in all; left out where the simulator tells only the two above. */
-  outcomes: z
-    .object({
-      invalid: probability,
-      'compile-error': probability,
-      'runtime-error': probability,
-      mismatch: probability,
-      correct: probability,
-    })
-    .optional(),
+  outcomes: z.record(z.enum(predictedOutcomes), probability).optional(),
   /** Predicted runtime of a correct kernel in milliseconds, with an 80% interval; null where nothing was learned. */
   runtimeMs: z.object({ median: z.number(), low: z.number(), high: z.number() }).nullable(),
   speedup: z.number().nullable(),

@@ -21,8 +21,16 @@ export function measure(
   for (const split of splits) {
     const those = guesses.filter((one) => one.split === split);
     for (const head of heads) tables[`${split}-disjoint ${head}`] = compareVerdicts(those, head);
-    tables[`${split}-disjoint correct, build at hand`] = measureVerdicts(
-      those,
+    const told = those.flatMap(({ correctOnceBuilt, ...one }) =>
+      correctOnceBuilt === null ? [] : [{ ...one, correctOnceBuilt }],
+    );
+    tables[`${split}-disjoint correct, known whether it compiles`] = measureVerdicts(
+      told,
+      ({ row }) => row.correct,
+      (one) => one.correctGivenCompiled,
+    );
+    tables[`${split}-disjoint correct, told what the build said`] = measureVerdicts(
+      told,
       ({ row }) => row.correct,
       (one) => one.correctOnceBuilt,
     );

@@ -23,9 +23,13 @@ const foldSchema = z.object({
   heads: z.object({
     compiled: saidSchema,
     correct: saidSchema,
+    /** Null, too, for each kernel whose build is not at hand. */
+    correctOnceBuilt: saidSchema.extend({ scores: z.array(z.number().nullable()) }).nullable(),
     ran: saidSchema,
     logRuntimeMs: z.array(spreadSchema).nullable(),
   }),
+  /** Whether a model that is trained on this fold keeps the head that is told what the build said. */
+  gainsByBuild: z.boolean(),
   /** The rows of the other folds' kernels with a published speed-up, and its logarithm's quantiles. */
   speedup: z.object({ rows: z.array(z.int()), logs: z.array(spreadSchema) }).nullable(),
   /** Probabilities of the TF-IDF baseline. */

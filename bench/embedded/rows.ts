@@ -12,7 +12,7 @@ import { importLabels } from '../../src/labels/exchange.js';
 import { LabelStore } from '../../src/labels/store.js';
 import type { Problem } from '../../src/problem.js';
 import { failureOf, type LabelledText } from '../../src/tuning/feature-file.js';
-import type { Corpora, Corpus } from '../corpora.js';
+import type { Build, Corpora, Corpus } from '../corpora.js';
 
 /** A published kernel, or one of the speed-ups published of it; `split: 'test'` marks rows that are judged. */
 export interface CorpusRow extends LabelledText {
@@ -38,7 +38,7 @@ export async function corpusRows(corpora: Corpora, config: Config): Promise<Corp
       const cuda = (backend === null || backend === 'cuda') && hasCudaKernel !== false;
       if (problem === undefined || !cuda || seen.has(candidate.hash)) continue;
       seen.add(candidate.hash);
-      const row = rowOf(one, problem, corpus, corpora.builds.get(candidate.hash)?.built ?? null);
+      const row = rowOf(one, problem, corpus, corpora.builds.get(candidate.hash));
       rows.push(row);
       if (corpus === 'cuda-l1') rows.push(...speedupRows(row, one.published));
     }
@@ -59,10 +59,11 @@ function rowOf(
   { candidate, published }: ImportedCandidate,
   problem: Problem,
   corpus: Corpus,
-  built: boolean | null,
+  build: Build | undefined,
 ): CorpusRow {
   const judged = judgedKinds.has(published?.kind);
   const compiled = published?.compiled ?? null;
+  const built = build?.built ?? null;
   return {
     candidate: candidate.hash,
     corpus,
@@ -86,6 +87,7 @@ function rowOf(
       device: published?.gpu ?? null,
       referenceRuntimeMs: null,
     },
+    build: build?.kernels === undefined ? null : { kernels: build.kernels, warnings: build.warnings ?? {} },
   };
 }
 
@@ -153,6 +155,7 @@ async function ownRows(
           device: null,
           referenceRuntimeMs: null,
         },
+        build: label.build,
       });
     }
   } finally {

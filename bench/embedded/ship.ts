@@ -5,9 +5,8 @@ import type { Config } from '../../src/config.js';
 import { Kval } from '../../src/kval.js';
 import type { ModelCard } from '../../src/model-card.js';
 import { sha256 } from '../../src/problem.js';
-import { makeCalibration } from '../../src/simulator/calibration.js';
 import { cardHeads, inDraft, writeCard } from '../../src/tuning/embedded.js';
-import { calibrateHead, type FitOptions, fitEmbedded, Scored } from '../../src/tuning/fit-embedded.js';
+import { calibrateHeads, type FitOptions, fitEmbedded } from '../../src/tuning/fit-embedded.js';
 import { resultsFile } from '../results.js';
 import { splits } from './folds.js';
 import type { CorpusRow } from './rows.js';
@@ -22,20 +21,14 @@ export async function ship(
   const metrics = await lastFigures(config);
   const learned = rows.map((row): CorpusRow => ({ ...row, split: 'train' }));
   const id = sha256(
-    ...learned.map(({ candidate, compiled, correct, invalid, ran, runtimeMs, speedup }) =>
-      JSON.stringify([candidate, compiled, correct, invalid, ran, runtimeMs, speedup]),
+    ...learned.map(({ candidate, compiled, correct, invalid, ran, runtimeMs, speedup, build }) =>
+      JSON.stringify([candidate, compiled, correct, invalid, ran, runtimeMs, speedup, build]),
     ),
   ).slice(0, 16);
   const known = learned.filter((row) => row.compiled !== null || row.correct !== null);
   await inDraft(folder, async (draft) => {
     const { model, bytes, heldOut } = await fitEmbedded(learned, learned.length, id, draft, options);
-    const none = new Scored();
-    const calibration = makeCalibration(model.id, {
-      compiled: calibrateHead(none, heldOut.compiled),
-      correct: heldOut.correct === null ? null : calibrateHead(none, heldOut.correct),
-      ...(heldOut.invalid === null ? {} : { invalid: calibrateHead(none, heldOut.invalid) }),
-      ...(heldOut.ran === null ? {} : { ran: calibrateHead(none, heldOut.ran) }),
-    });
+    const calibration = calibrateHeads(model.id, heldOut, null);
     await writeCard(draft, calibration, {
       format: 'kval-model-card',
       engine: 'embedded',

@@ -49,10 +49,10 @@ export function compareVerdicts(guesses: readonly Guess[], head: Head): VerdictF
 }
 
 /** Of the kernels whose truth is known. */
-export function measureVerdicts(
-  guesses: readonly Guess[],
-  truthOf: (one: Guess) => boolean | null,
-  probabilityOf: (one: Guess) => number,
+export function measureVerdicts<One extends Guess>(
+  guesses: readonly One[],
+  truthOf: (one: One) => boolean | null,
+  probabilityOf: (one: One) => number,
 ): VerdictFigures {
   const judged = guesses.flatMap((one) => {
     const truth = truthOf(one);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightgbm
 import numpy as np
@@ -57,6 +57,13 @@ def choose_columns(matrix: Matrix, labelled: list[tuple[Rows, Floats]], seed: in
     named = np.array([name not in NOT_LINEAR for name in matrix.names])
     places = {head: _places(matrix, findings) for head, findings in matrix.findings.items()}
     return Columns(values, tuple(int(gram) for gram in chosen), np.flatnonzero(known & named), places)
+
+
+def with_build(columns: Columns, matrix: Matrix) -> Columns:
+    """The same, and what the build said; for rows that have a build."""
+    built = np.arange(columns.values.shape[1], columns.values.shape[1] + matrix.built.shape[1])
+    values = np.hstack([columns.values, matrix.built])
+    return replace(columns, values=values, plain=np.concatenate([columns.plain, built]))
 
 
 def _places(matrix: Matrix, findings: Findings) -> tuple[Rows, int]:

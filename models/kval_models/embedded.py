@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kval_models.columns import FOLDS, Columns, Floats, Rows, choose_columns, folds
+from kval_models.columns import FOLDS, Columns, Floats, Rows, choose_columns, folds, with_build
 from kval_models.forest import Json
 from kval_models.head import LEAST_OF_A_CLASS, Head, fit_head
 from kval_models.matrix import Matrix, MatrixError
@@ -31,22 +31,37 @@ class Fitted:
     rows: Rows
     held_out: Floats
 
+    def loss(self, labels: Floats, among: Rows) -> float:
+        """Mean log loss of what was said of the rows `among`, all of which must be its own."""
+        scores = self.held_out[np.searchsorted(self.rows, among)]
+        return float(np.logaddexp(0, np.where(labels[among] == 1, -scores, scores)).mean())
+
 
 @dataclass(frozen=True)
 class Trained:
     columns: Columns
     compiled: Fitted
     correct: Fitted | None
+    once_built: Fitted | None
     invalid: Fitted | None
     ran: Fitted | None
     runtime: Quantiles | None
     speedup: Quantiles | None
 
+    def gains_by_build(self, matrix: Matrix) -> bool:
+        """Whether the head that is told what the build said foretells held-out problems better than the other."""
+        told, untold = self.once_built, self.correct
+        if told is None or untold is None:
+            return False
+        both = np.intersect1d(told.rows, untold.rows)
+        return told.loss(matrix.correct, both) < untold.loss(matrix.correct, both)
+
 
 def train_embedded(matrix: Matrix, out: Path, *, seed: int, progress: Progress) -> None:
     """Trains every head for which there are labels; writes `model.json` and, for calibration, `scores.json`.
 
-    Only rows of the training split are looked at.
+    The head that is told what the build said is kept only where that helps on held-out problems. Only rows of the
+    training split are looked at.
     """
     done = 0
     total = _steps(matrix)
@@ -57,16 +72,18 @@ def train_embedded(matrix: Matrix, out: Path, *, seed: int, progress: Progress) 
         progress({"type": "progress", "stage": stage, "done": done, "total": total})
 
     trained = train_heads(matrix, seed=seed, step=step)
+    once_built = trained.once_built if trained.gains_by_build(matrix) else None
     out.mkdir(parents=True, exist_ok=True)
     model = {
         "format": "kval-embedded",
-        "formatVersion": 3,
+        "formatVersion": 4,
         "featureVersion": matrix.feature_version,
         "dataset": matrix.dataset,
         "grams": list(trained.columns.grams),
         "heads": {
             "compiled": trained.compiled.head.export(),
             "correct": _export(trained.correct),
+            "correctOnceBuilt": _export(once_built),
             "invalid": _export(trained.invalid),
             "ran": _export(trained.ran),
             "runtime": None if trained.runtime is None else trained.runtime.export(),
@@ -76,6 +93,7 @@ def train_embedded(matrix: Matrix, out: Path, *, seed: int, progress: Progress) 
     scores = {
         "compiled": _scores(trained.compiled),
         "correct": _scores(trained.correct),
+        "correctOnceBuilt": _scores(once_built),
         "invalid": _scores(trained.invalid),
         "ran": _scores(trained.ran),
     }
@@ -85,9 +103,10 @@ def train_embedded(matrix: Matrix, out: Path, *, seed: int, progress: Progress) 
 
 
 def train_heads(matrix: Matrix, *, seed: int, step: Callable[[str], None]) -> Trained:
-    """The heads: log-odds that it compiles; that it is correct given that it compiles; that there is no kernel at all
-    given that it does not compile; that it runs to its end given that it compiles and is not correct; logarithms of the
-    runtime in milliseconds and of the speed-up over the reference, given that it is correct, at three quantiles.
+    """The heads: log-odds that it compiles; that it is correct given that it compiles, and the same told what the build
+    said; that there is no kernel at all given that it does not compile; that it runs to its end given that it compiles
+    and is not correct; logarithms of the runtime in milliseconds and of the speed-up over the reference, given that it
+    is correct, at three quantiles.
 
     Raises `MatrixError` where there is too little to train on.
     """
@@ -100,6 +119,10 @@ def train_heads(matrix: Matrix, *, seed: int, step: Callable[[str], None]) -> Tr
     step("columns")
     compiled = _fit(matrix, columns, "compiled", built, matrix.compiled, seed, step)
     correct = _fit(matrix, columns, "correct", judged, matrix.correct, seed, step) if with_correct else None
+    told = _told(matrix)
+    once_built = None
+    if _both_classes(matrix.correct, told):
+        once_built = _fit(matrix, with_build(columns, matrix), "correct", told, matrix.correct, seed, step)
     failed: dict[str, Fitted | None] = {"invalid": None, "ran": None}
     for name, labels in _failures(matrix):
         rows = np.flatnonzero(matrix.train & ~np.isnan(labels))
@@ -111,7 +134,14 @@ def train_heads(matrix: Matrix, *, seed: int, step: Callable[[str], None]) -> Tr
             quantiles[name] = Quantiles(columns, rows, logs, matrix.groups, seed)
             step(name)
     return Trained(
-        columns, compiled, correct, failed["invalid"], failed["ran"], quantiles["runtime"], quantiles["speedup"]
+        columns,
+        compiled,
+        correct,
+        once_built,
+        failed["invalid"],
+        failed["ran"],
+        quantiles["runtime"],
+        quantiles["speedup"],
     )
 
 
@@ -125,6 +155,13 @@ def _rows(matrix: Matrix) -> tuple[Rows, Rows, Rows, Rows]:
     )
 
 
+def _told(matrix: Matrix) -> Rows:
+    """The rows to learn from whose build says enough, and of which it is known whether they are correct."""
+    return np.flatnonzero(
+        matrix.train & (matrix.compiled != 0) & ~np.isnan(matrix.correct) & ~np.isnan(matrix.built[:, 0])
+    )
+
+
 def _failures(matrix: Matrix) -> tuple[tuple[str, Floats], ...]:
     return ("invalid", matrix.invalid), ("ran", matrix.ran)
 
@@ -135,7 +172,7 @@ def _both_classes(labels: Floats, rows: Rows) -> bool:
 
 def _steps(matrix: Matrix) -> int:
     _, judged, timed, compared = _rows(matrix)
-    heads = 1 + int(_both_classes(matrix.correct, judged))
+    heads = 1 + sum(_both_classes(matrix.correct, rows) for rows in (judged, _told(matrix)))
     heads += sum(
         _both_classes(labels, np.flatnonzero(matrix.train & ~np.isnan(labels))) for _, labels in _failures(matrix)
     )

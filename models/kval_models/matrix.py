@@ -29,12 +29,14 @@ class Findings:
 
 @dataclass(frozen=True)
 class Matrix:
-    """One row a kernel. Labels are 0 or 1, or logarithms; NaN where nobody knows. `findings` by head."""
+    """One row a kernel. Labels are 0 or 1, or logarithms; NaN where nobody knows, or (`built`) where no
+    build is at hand. `findings` by head."""
 
     feature_version: str
     dataset: str
     names: tuple[str, ...]
     parsed: NDArray[np.float32]
+    built: NDArray[np.float32]
     grams: csr_matrix
     train: NDArray[np.bool_]
     groups: NDArray[np.int64]
@@ -59,6 +61,9 @@ def read_matrix(path: Path) -> Matrix:
         at = end + 1
         parsed = np.frombuffer(data, "<f4", rows * len(names), at).reshape(rows, len(names))
         at += parsed.nbytes
+        width = len(header["builtNames"])
+        built = np.frombuffer(data, "<f4", rows * width, at).reshape(rows, width)
+        at += built.nbytes
         starts = np.frombuffer(data, "<u4", rows + 1, at)
         at += starts.nbytes
         columns = np.frombuffer(data, "<u4", nonzero, at)
@@ -70,6 +75,7 @@ def read_matrix(path: Path) -> Matrix:
             dataset=str(header["dataset"]),
             names=names,
             parsed=parsed,
+            built=built,
             grams=csr_matrix((counts, columns.astype(np.int64), starts.astype(np.int64)), shape=shape),
             train=np.array([split == "train" for split in header["split"]], dtype=np.bool_),
             groups=np.array(header["group"], dtype=np.int64),

@@ -1,6 +1,7 @@
 import type { Filter, Label, Published } from '../labels/label.js';
 import type { LabelStore } from '../labels/store.js';
 import type { Problem } from '../problem.js';
+import { buildFactsOf } from '../simulator/build-features.js';
 import { compiledOf, correctOf } from '../verdict.js';
 import type { LabelledExample } from './row.js';
 
@@ -19,7 +20,8 @@ export function* examplesOf(
 }
 
 function ofLabel({ problem, candidate, measured, settings }: Label): LabelledExample {
-  const { outcome, fidelity, provenance } = measured;
+  const { outcome, fidelity, provenance, build } = measured;
+  const compiled = compiledOf(outcome);
   // Runtimes of two sizes of a problem do not mix.
   const timing = outcome.status === 'correct' && !settings.small ? outcome.timing : null;
   return {
@@ -29,12 +31,13 @@ function ofLabel({ problem, candidate, measured, settings }: Label): LabelledExa
       source: 'harness',
       fidelity,
       status: outcome.status,
-      compiled: compiledOf(outcome),
+      compiled,
       correct: correctOf(outcome),
       runtimeMs: timing?.candidateMs.median ?? null,
       device: provenance.device,
       referenceRuntimeMs: timing?.referenceMs.median ?? null,
       diagnostics: outcome.status === 'compile-error' ? outcome.diagnostics.map(({ message }) => message) : [],
+      build: compiled === true && build !== null ? buildFactsOf(build) : null,
     },
   };
 }
@@ -54,6 +57,7 @@ function ofPublished({ candidate, published }: Published, problem: Problem): Lab
       device: gpu,
       referenceRuntimeMs: runtimeMs !== null && speedup !== null ? runtimeMs * speedup : null,
       diagnostics: [],
+      build: null,
     },
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { KvalError } from '../errors.js';
+import { buildFactsSchema } from '../simulator/build-features.js';
 import { answerMessage, promptMessages, type ToolCall, type ToolReturn } from '../simulator/prompt.js';
 import { readCall } from '../simulator/read-call.js';
 import { fidelitySchema, outcomeStatuses } from '../verdict.js';
@@ -35,6 +36,8 @@ export const labelledExampleSchema = z.object({
     referenceRuntimeMs: z.number().positive().nullable(),
     /** Messages of compilers and rules, kept beside the row for people; never part of the chat. */
     diagnostics: z.array(z.string()),
+    /** What the build said of a kernel that was built without error; null where it was not built, or nobody kept it. */
+    build: buildFactsSchema.nullable().default(null),
   }),
 });
 export type LabelledExample = z.infer<typeof labelledExampleSchema>;
@@ -63,6 +66,7 @@ export const datasetRowSchema = z.object({
     device: z.string().nullable(),
     referenceRuntimeMs: z.number().nullable(),
     diagnostics: z.array(z.string()),
+    build: buildFactsSchema.nullable().default(null),
   }),
 });
 export type DatasetRow = z.infer<typeof datasetRowSchema>;

@@ -4,7 +4,7 @@ import { priorsOf } from '../dataset/priors.js';
 import type { Dataset } from '../dataset/read.js';
 import { callOf, type DatasetRow } from '../dataset/row.js';
 import { makeProblem } from '../problem.js';
-import type { Validator } from '../validator/validator.js';
+import type { SimulatedValidator } from '../validator/simulated.js';
 import type { Predicted } from '../verdict.js';
 import { familyOf } from './family.js';
 import type { ReportCase, ReportInput } from './input.js';
@@ -20,13 +20,19 @@ export interface HeldOut {
 /** Asks every simulator about every kernel of the test split, and keeps what was measured beside what was said. */
 export async function judgeHeldOut(options: {
   dataset: Dataset;
-  simulators: readonly { readonly validator: Validator<Predicted>; readonly trainedOn: string | null }[];
+  simulators: readonly {
+    readonly validator: Pick<SimulatedValidator, 'predict'>;
+    readonly trainedOn: string | null;
+  }[];
+  /** Whether each is asked once more about the kernels that compile, told what the build said. */
+  onceBuilt?: boolean;
   /** How long the real validator took for a kernel at a problem, or null. */
   realDurationMs: (candidateHash: string, problemId: string) => number | null;
   onProgress?: (done: number, total: number) => void;
   signal?: AbortSignal;
 }): Promise<HeldOut> {
   const { dataset, signal } = options;
+  const stoppable = signal === undefined ? {} : { signal };
   const { settings, splits, id } = dataset.manifest;
   const priors = await priorsOf(dataset.rows('train', signal));
   const cases: ReportCase[] = [];
@@ -35,13 +41,17 @@ export async function judgeHeldOut(options: {
     const job = jobOf(row);
     const predictions: ReportCase['predictions'] = [];
     for (const { validator, trainedOn } of options.simulators) {
-      const said = await validator.validate(job, signal === undefined ? {} : { signal });
+      const said = await validator.predict(job, stoppable);
+      const built = { ...stoppable, built: true, build: row.label.build };
+      const onceBuilt = options.onceBuilt === true && row.label.compiled ? await validator.predict(job, built) : null;
       const id = simulatorName(said);
       simulators.set(id, { id, ...said.simulator, trainedOn });
       predictions.push({
         simulator: id,
         compiled: said.probabilities.compiled,
         correct: said.probabilities.correct,
+        ...(onceBuilt === null ? {} : { correctOnceBuilt: onceBuilt.probabilities.correct }),
+        ...(said.outcomes === undefined ? {} : { outcomes: said.outcomes }),
         runtimeMs: said.runtimeMs,
         confidence: said.confidence,
         durationMs: said.durationMs,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { outcomeStatuses } from '../verdict.js';
+import { outcomeStatuses, predictedOutcomes } from '../verdict.js';
 
 const probability = z.number().min(0).max(1);
 const milliseconds = z.number().nonnegative();
@@ -10,6 +10,10 @@ const predictionSchema = z.object({
   simulator: z.string(),
   compiled: probability,
   correct: probability.nullable(),
+  /** That it is correct, told that it was built and what the build said; only where that was asked. */
+  correctOnceBuilt: probability.nullable().optional(),
+  /** Chances of five outcomes, from a simulator that tells them apart. */
+  outcomes: z.record(z.enum(predictedOutcomes), probability).optional(),
   runtimeMs: z.object({ median: milliseconds, low: milliseconds, high: milliseconds }).nullable(),
   confidence: probability,
   durationMs: milliseconds,

@@ -21,7 +21,7 @@ import * as times from './time-tables.js';
 export function renderHtml(report: Report): string {
   const sections = [
     { id: 'compiled', name: tables.questions.compiled, body: verdictSection(report.compiled) },
-    { id: 'correct', name: tables.questions.correct, body: verdictSection(report.correct) },
+    { id: 'correct', name: tables.questions.correct, body: `${verdictSection(report.correct)}${outcomes(report)}` },
     { id: 'runtime', name: tables.questions.runtime, body: runtimeSection(report) },
     { id: 'confidence', name: 'When to trust it', body: confidenceSection(report) },
     { id: 'time', name: 'What a verdict takes', body: timeSection(report) },
@@ -108,6 +108,10 @@ function verdictSection(section: VerdictSection): string {
     `<p class="note">${tables.groupNote}</p>`,
     ...tables.groupTables(section).map(table),
   ].join('\n');
+}
+
+function outcomes(report: Report): string {
+  return report.outcomes.map((section) => table(tables.outcomesTable(section))).join('\n');
 }
 
 function matrices(section: VerdictSection): string {

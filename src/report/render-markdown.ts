@@ -14,6 +14,7 @@ export function renderMarkdown(report: Report): string {
     report.headline.map((sentence) => `- ${inline(sentence)}`).join('\n'),
     ...verdictParts('Does it compile?', report.compiled),
     ...verdictParts('Is it correct?', report.correct),
+    ...report.outcomes.map((section) => table(tables.outcomesTable(section))),
     '## How fast is it?',
     ...(runtime.unmeasurable === null
       ? [table(times.runtimeTable(runtime)), runtime.presence.length === 0 ? '' : table(times.presenceTable(runtime))]

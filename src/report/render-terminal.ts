@@ -25,6 +25,7 @@ export function renderTerminal(report: Report, options: { colour?: boolean } = {
     '',
     ...verdictPart(report.compiled, bold),
     ...verdictPart(report.correct, bold),
+    ...outcomePart(report),
     ...runtimePart(report, bold),
     ...timePart(report, bold),
     ...(report.compiled.rows.length + report.correct.rows.length === 0 ? [] : [wrap(paperCaveat, 'Note: ', '      ')]),
@@ -49,6 +50,13 @@ function verdictPart(section: VerdictSection, bold: Bold): string[] {
     ...section.notes.map((note) => wrap(note, '  ', '  ')),
     '',
   ];
+}
+
+function outcomePart({ outcomes }: Report): string[] {
+  return outcomes.flatMap(({ simulator, n, accuracy }) => {
+    const line = `Of five outcomes, ${simulator} tells the right one in ${formatShare(accuracy)} % of ${formatCounted(n, 'kernel')}.`;
+    return [wrap(line, '  ', '  '), ''];
+  });
 }
 
 /** Who has no figures, and why. */

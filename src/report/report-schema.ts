@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { predictedOutcomes } from '../verdict.js';
 import { generatedBySchema, simulatorSchema, splitSchema } from './input.js';
 
 /** A figure with its 95% interval; the bounds are null where too little is there to give one. */
@@ -103,6 +104,16 @@ const verdictSectionSchema = z.object({
 });
 export type VerdictSection = z.infer<typeof verdictSectionSchema>;
 
+const outcomeSectionSchema = z.object({
+  simulator: z.string(),
+  /** Kernels whose outcome is one of the five. */
+  n: z.int(),
+  accuracy: estimateSchema,
+  /** For each outcome that happened, how often each of `predictedOutcomes` was told. */
+  rows: z.array(z.object({ truth: z.enum(predictedOutcomes), told: z.array(z.int()) })),
+});
+export type OutcomeSection = z.infer<typeof outcomeSectionSchema>;
+
 const runtimeRowSchema = z.object({
   kind: z.enum(['simulator', 'baseline']),
   id: z.string(),
@@ -202,6 +213,8 @@ export const reportSchema = z.object({
   }),
   compiled: verdictSectionSchema,
   correct: verdictSectionSchema,
+  /** Empty where no simulator tells outcomes apart. */
+  outcomes: z.array(outcomeSectionSchema),
   runtime: runtimeSectionSchema,
   time: timeSectionSchema,
   worst: z.array(worstErrorSchema),

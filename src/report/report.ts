@@ -4,6 +4,7 @@ import { outcomeStatuses } from '../verdict.js';
 import { headlineOf } from './headline.js';
 import { predictionOf, type ReportCase, type ReportInput, reportInputSchema } from './input.js';
 import { averageOf, quantileOf } from './metrics.js';
+import { scoreOutcomes } from './outcome-section.js';
 import type { Duration, Report, TimeSection } from './report-schema.js';
 import { scoreRuntimes } from './runtime-section.js';
 import { scoreVerdicts } from './verdict-section.js';
@@ -23,6 +24,7 @@ export function buildReport(unchecked: ReportInput): Report {
   const sections = {
     compiled: scoreVerdicts(input, 'compiled'),
     correct: scoreVerdicts(input, 'correct'),
+    outcomes: scoreOutcomes(input),
     runtime: scoreRuntimes(input),
     time: compareTimes(input),
   };

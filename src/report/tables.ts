@@ -1,7 +1,8 @@
+import { predictedOutcomes } from '../verdict.js';
 import { formatCount, formatGain, formatNumber, formatPercent, formatScore, formatShare, none } from './figures.js';
 import { share } from './intervals.js';
 import { paper, paperCaveat } from './paper.js';
-import { type Dimension, dimensions, type Report, type VerdictSection } from './report-schema.js';
+import { type Dimension, dimensions, type OutcomeSection, type Report, type VerdictSection } from './report-schema.js';
 import { fewKernels } from './verdict-section.js';
 
 /** A table before it has a look: every renderer draws the same ones. */
@@ -118,6 +119,24 @@ export function confusionTable(section: VerdictSection): Table {
       cells: [name, ...cells.map(formatCount)],
     })),
     notes: [],
+  };
+}
+
+/** Which of five outcomes was told, by what happened; one table a simulator that tells them apart. */
+export function outcomesTable({ simulator, n, accuracy, rows }: OutcomeSection): Table {
+  return {
+    title: `Which outcome? ${simulator}`,
+    columns: [text('really'), ...predictedOutcomes.map((name) => number(`told ${name}`)), number('right %')],
+    rows: rows.map(({ truth, told }) => {
+      const right = share(
+        told[predictedOutcomes.indexOf(truth)] ?? 0,
+        told.reduce((sum, one) => sum + one, 0),
+      );
+      return { kind: 'plain', cells: [truth, ...told.map(formatCount), formatShare(right)] };
+    }),
+    notes: [
+      `The likeliest of the five is what happened in ${formatShare(accuracy)} % of ${formatCount(n)} kernels. A load error counts as a compile error, a cheat as a mismatch.`,
+    ],
   };
 }
 

@@ -30,6 +30,8 @@ export const calibrationSchema = z.object({
     /** Of a model that tells failures apart. */
     invalid: headCalibrationSchema.optional(),
     ran: headCalibrationSchema.optional(),
+    /** Of a model that also reads what a build says: the second question, once that is known. */
+    correctOnceBuilt: headCalibrationSchema.optional(),
   }),
 });
 export type Calibration = z.infer<typeof calibrationSchema>;

@@ -5,7 +5,8 @@ import { z } from 'zod';
 import type { Job } from '../candidate.js';
 import { KvalError } from '../errors.js';
 import { type Problem, sha256 } from '../problem.js';
-import { calibrated, calibrationId, calibrationSchema } from './calibration.js';
+import { type BuildFacts, buildFeatureNames, describeBuild } from './build-features.js';
+import { type Calibration, calibrated, calibrationId, calibrationSchema } from './calibration.js';
 import { extractFeatures, featureNames, featureVersion, gramColumns, type JobText } from './features.js';
 import {
   type Forest,
@@ -29,7 +30,7 @@ const quantilesSchema = z.object({ low: forestSchema, median: forestSchema, high
 /** `model.json` (or `model.json.gz`): trees as arrays, read by this process, written by `kval_models`. */
 export const embeddedModelSchema = z.object({
   format: z.literal('kval-embedded'),
-  formatVersion: z.literal(3),
+  formatVersion: z.literal(4),
   featureVersion: z.string(),
   dataset: z.string(),
   /** The hashed columns in use, in the order in which they follow the parsed features. */
@@ -42,6 +43,8 @@ export const embeddedModelSchema = z.object({
   heads: z.object({
     compiled: headSchema,
     correct: headSchema.nullable(),
+    /** The same, told what the build said: its columns follow the hashed ones. */
+    correctOnceBuilt: headSchema.nullable(),
     /** Given that it does not compile: there is no CUDA kernel of a ModelNew. */
     invalid: headSchema.nullable(),
     /** Given that it compiles and is not correct: it runs to its end. */
@@ -58,13 +61,15 @@ export interface EmbeddedModel {
   readonly id: string;
   readonly dataset: string;
   readonly predictsRuntime: boolean;
-  score(job: JobText): Scores;
+  score(job: JobText, build?: BuildFacts | null): Scores;
 }
 
 /** Log-odds; logarithms as low, median and high quantile, rising. */
 export interface Scores {
   readonly compiled: number;
   readonly correct: number | null;
+  /** Null where no build is at hand, or it does not tell enough. */
+  readonly correctOnceBuilt: number | null;
   readonly invalid: number | null;
   readonly ran: number | null;
   readonly logRuntimeMs: Spread | null;
@@ -88,13 +93,20 @@ export async function openEmbeddedSimulator(options: EmbeddedOptions): Promise<S
   const predict = (job: Job, wanted: PredictOptions = {}): Prediction => {
     wanted.signal?.throwIfAborted();
     const reference = options.referenceRuntimeMs?.(job.problem) ?? null;
-    const scores = model.score(textOf(job, options.device ?? null, reference));
+    const scores = model.score(
+      textOf(job, options.device ?? null, reference),
+      wanted.built === true ? wanted.build : null,
+    );
+    const given = (name: Exclude<keyof Calibration['heads'], 'compiled'>): number | null => {
+      const [curve, score] = [calibration.heads[name], scores[name]];
+      return curve == null || score === null ? null : calibrated(curve, score);
+    };
     const empty = wanted.built !== true && holdsNoKernel(job);
     const compiled =
       wanted.built === true ? 1 : empty ? surelyNot : calibrated(calibration.heads.compiled, scores.compiled);
-    const head = calibration.heads.correct;
-    // The second head was trained on kernels that compiled, so the two probabilities multiply.
-    const correct = head === null || scores.correct === null ? null : compiled * calibrated(head, scores.correct);
+    // Whether it is correct was learned from kernels that compiled, so the two probabilities multiply.
+    const once = given('correctOnceBuilt') ?? given('correct');
+    const correct = once === null ? null : compiled * once;
     const probabilities = { compiled, correct };
     const runtimeMs = runtimeOf(scores, reference);
     const speedup =
@@ -103,10 +115,6 @@ export async function openEmbeddedSimulator(options: EmbeddedOptions): Promise<S
         : reference === null || runtimeMs === null
           ? null
           : reference / runtimeMs.median;
-    const given = (name: 'invalid' | 'ran'): number | null => {
-      const [curve, score] = [calibration.heads[name], scores[name]];
-      return curve === undefined || score === null ? null : calibrated(curve, score);
-    };
     const outcomes = outcomesOf(probabilities, empty ? 1 - surelyNot : given('invalid'), given('ran'));
     return {
       probabilities,
@@ -197,7 +205,8 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
       `the model in ${folder} was trained on other features (${model.featureVersion}) than this version computes (${featureVersion})`,
     );
   }
-  const width = featureNames.length + model.grams.length;
+  const parsedAndGrams = featureNames.length + model.grams.length;
+  const width = parsedAndGrams + buildFeatureNames.length;
   const place = new Int32Array(gramColumns).fill(-1);
   model.grams.forEach((column, index) => {
     place[column] = featureNames.length + index;
@@ -215,6 +224,7 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
   const heads = {
     compiled: packHead(compiled),
     correct: packed(model.heads.correct),
+    correctOnceBuilt: packed(model.heads.correctOnceBuilt),
     invalid: packed(model.heads.invalid),
     ran: packed(model.heads.ran),
     runtime: packQuantiles(runtime),
@@ -224,20 +234,26 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
     id: sha256(text).slice(0, 16),
     dataset: model.dataset,
     predictsRuntime: heads.runtime !== null || heads.speedup !== null,
-    score(job) {
+    score(job, build = null) {
       const values = new Float32Array(width);
       const parsed = extractFeatures(job, (column) => {
         const at = place[column] ?? -1;
         if (at >= 0) values[at] = (values[at] ?? 0) + 1;
       });
       values.set(parsed);
+      const told = build === null ? null : describeBuild(build);
+      if (told !== null) values.set(told, parsedAndGrams);
+      const said = (head: Head | null): number | null => (head === null ? null : scoreHead(head, values));
+      const between = (forests: readonly Forest[] | null): Spread | null =>
+        forests === null ? null : spread(forests, values);
       return {
         compiled: scoreHead(heads.compiled, values),
-        correct: heads.correct === null ? null : scoreHead(heads.correct, values),
-        invalid: heads.invalid === null ? null : scoreHead(heads.invalid, values),
-        ran: heads.ran === null ? null : scoreHead(heads.ran, values),
-        logRuntimeMs: heads.runtime === null ? null : spread(heads.runtime, values),
-        logSpeedup: heads.speedup === null ? null : spread(heads.speedup, values),
+        correct: said(heads.correct),
+        correctOnceBuilt: told === null ? null : said(heads.correctOnceBuilt),
+        invalid: said(heads.invalid),
+        ran: said(heads.ran),
+        logRuntimeMs: between(heads.runtime),
+        logSpeedup: between(heads.speedup),
       };
     },
   };
@@ -269,7 +285,7 @@ function spread(quantiles: readonly Forest[], values: Float32Array): Spread {
   return [low, median, high];
 }
 
-async function loadCalibration(folder: string, model: string): Promise<z.infer<typeof calibrationSchema>> {
+async function loadCalibration(folder: string, model: string): Promise<Calibration> {
   const path = join(folder, 'calibration.json');
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new KvalError('model-invalid', `the model in ${folder} has no readable calibration.json`, { cause });

@@ -1,4 +1,5 @@
 import { sha256 } from '../problem.js';
+import { buildFeatureNames } from './build-features.js';
 import { readBuilds } from './builds-text.js';
 import { addGrams, gramColumns } from './grams.js';
 import { type JobText, problemOperators } from './job-text.js';
@@ -67,5 +68,5 @@ export const featureNames: readonly string[] = [...probed.named.keys()];
 
 /** Changes whenever the features of a fixed kernel change, so that a model never meets features it was not trained on. */
 export const featureVersion: string = sha256(
-  JSON.stringify([gramColumns, findings, [...probed.named], probed.grams]),
+  JSON.stringify([gramColumns, findings, [...probed.named], probed.grams, buildFeatureNames]),
 ).slice(0, 16);

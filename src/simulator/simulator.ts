@@ -1,5 +1,6 @@
 import type { Job } from '../candidate.js';
 import type { Predicted } from '../verdict.js';
+import type { BuildFacts } from './build-features.js';
 
 /** What a simulator expects of a job; the validator around it adds whose word it is and how long it took. */
 export type Prediction = Pick<Predicted, 'probabilities' | 'outcomes' | 'runtimeMs' | 'speedup' | 'confidence'>;
@@ -8,6 +9,8 @@ export interface PredictOptions {
   readonly signal?: AbortSignal;
   /** The kernel was really built, without error: only what needs a device is to be predicted. */
   readonly built?: boolean;
+  /** What that build said, where somebody kept it. */
+  readonly build?: BuildFacts | null;
 }
 
 /** Predicts an outcome distribution for a job. It throws only where it cannot answer at all. */

@@ -5,11 +5,11 @@ import { priorsOf } from '../dataset/priors.js';
 import { type Dataset, readDataset } from '../dataset/read.js';
 import { toKvalError } from '../errors.js';
 import { type ModelCard, renderModelCard } from '../model-card.js';
-import { type Calibration, type HeadCalibration, makeCalibration } from '../simulator/calibration.js';
+import type { Calibration, HeadCalibration } from '../simulator/calibration.js';
 import type { EmbeddedModel } from '../simulator/embedded.js';
 import { evaluate } from './evaluate.js';
 import { featureRows } from './feature-file.js';
-import { calibrateHead, type FitOptions, type FittedModel, fitEmbedded, Scored } from './fit-embedded.js';
+import { calibrateHeads, type FitOptions, type FittedModel, fitEmbedded, headNames, Scored } from './fit-embedded.js';
 
 export interface TrainOptions extends FitOptions {
   readonly datasetFolder: string;
@@ -72,23 +72,23 @@ async function calibrate(
   { model, heldOut }: FittedModel,
   signal: AbortSignal | undefined,
 ): Promise<Calibration> {
-  const compiled = new Scored();
-  const correct = new Scored();
-  const invalid = new Scored();
-  const ran = new Scored();
+  const validation = {
+    compiled: new Scored(),
+    correct: new Scored(),
+    correctOnceBuilt: new Scored(),
+    invalid: new Scored(),
+    ran: new Scored(),
+  };
   for await (const row of featureRows(dataset, 'validation', signal)) {
-    const scores = model.score(row.text);
-    compiled.add(scores.compiled, row.compiled);
-    if (scores.correct !== null && row.compiled && row.correct !== null) correct.add(scores.correct, row.correct);
-    if (scores.invalid !== null && row.invalid !== null) invalid.add(scores.invalid, row.invalid);
-    if (scores.ran !== null && row.ran !== null) ran.add(scores.ran, row.ran);
+    const scores = model.score(row.text, row.build);
+    const correct = row.compiled ? row.correct : null;
+    const truths = { ...row, correct, correctOnceBuilt: correct };
+    for (const head of headNames) {
+      const [score, truth] = [scores[head], truths[head]];
+      if (score !== null && truth !== null) validation[head].add(score, truth);
+    }
   }
-  return makeCalibration(model.id, {
-    compiled: calibrateHead(compiled, heldOut.compiled),
-    correct: heldOut.correct === null ? null : calibrateHead(correct, heldOut.correct),
-    ...(heldOut.invalid === null ? {} : { invalid: calibrateHead(invalid, heldOut.invalid) }),
-    ...(heldOut.ran === null ? {} : { ran: calibrateHead(ran, heldOut.ran) }),
-  });
+  return calibrateHeads(model.id, heldOut, validation);
 }
 
 async function describe(
@@ -139,6 +139,7 @@ export function cardHeads(model: EmbeddedModel, { heads }: Calibration): ModelCa
   return [
     head('compiled', heads.compiled),
     head('correct', heads.correct),
+    head('correct, told what the build said', heads.correctOnceBuilt),
     head('invalid', heads.invalid),
     head('ran', heads.ran),
     { name: 'runtime', trained: model.predictsRuntime, calibratedOn: 'none', calibrationRows: 0 },

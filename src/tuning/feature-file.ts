@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import type { Dataset } from '../dataset/read.js';
 import { callOf, type DatasetRow } from '../dataset/row.js';
 import { problemUnit, type SplitName } from '../dataset/split.js';
+import { type BuildFacts, buildFeatureNames, describeBuild } from '../simulator/build-features.js';
 import {
   extractFeatures,
   featureNames,
@@ -26,6 +27,8 @@ export interface LabelledText {
   /** Time of the reference over that of the kernel, on one device. */
   readonly speedup: number | null;
   readonly text: JobText;
+  /** What was said of it when it was built without error; null where nobody built it. */
+  readonly build: BuildFacts | null;
 }
 
 export type VerdictHead = 'compiled' | 'correct' | 'invalid' | 'ran';
@@ -63,6 +66,7 @@ export async function* featureRows(
       runtimeMs: row.label.runtimeMs,
       speedup: speedupOf(row.label),
       text: textOfRow(row),
+      build: row.label.build,
       row,
     };
   }
@@ -94,8 +98,9 @@ function speedupOf({ runtimeMs, referenceRuntimeMs }: DatasetRow['label']): numb
 }
 
 /**
- * Computes features and writes them for `kval_models`: one JSON line (names, labels), then the parsed features as
- * float32, row by row, then the hashed counts as a sparse matrix (row starts, columns, counts).
+ * Computes features and writes them for `kval_models`: one JSON line (names, labels), then as float32, row by row, the
+ * parsed features and those of the build (NaN where there is none), then the hashed counts as a sparse matrix (row starts,
+ * columns, counts).
  */
 export async function writeFeatures(
   rows: AsyncIterable<LabelledText> | Iterable<LabelledText>,
@@ -111,6 +116,7 @@ export async function writeFeatures(
   const logRuntimeMs: (number | null)[] = [];
   const logSpeedup: (number | null)[] = [];
   const parsed: Float32Array[] = [];
+  const built: Float32Array[] = [];
   const starts: number[] = [0];
   const grams: { columns: Uint32Array; counts: Float32Array }[] = [];
   const units = new Map<string, number>();
@@ -120,6 +126,8 @@ export async function writeFeatures(
     parsed.push(
       Float32Array.from(extractFeatures(row.text, (column) => counts.set(column, (counts.get(column) ?? 0) + 1))),
     );
+    const told = row.build === null ? null : describeBuild(row.build);
+    built.push(told === null ? noBuild : Float32Array.from(told));
     const columns = Uint32Array.from(counts.keys()).sort();
     grams.push({ columns, counts: Float32Array.from(columns, (column) => counts.get(column) ?? 0) });
     nonzero += columns.length;
@@ -140,6 +148,7 @@ export async function writeFeatures(
     featureVersion,
     dataset,
     names: featureNames,
+    builtNames: buildFeatureNames,
     gramColumns,
     rows: parsed.length,
     nonzero,
@@ -155,7 +164,7 @@ export async function writeFeatures(
   const file = await open(path, 'w');
   try {
     await file.writeFile(`${JSON.stringify(header)}\n`);
-    for (const values of parsed) await file.writeFile(bytesOf(values));
+    for (const values of [...parsed, ...built]) await file.writeFile(bytesOf(values));
     await file.writeFile(bytesOf(Uint32Array.from(starts)));
     for (const { columns } of grams) await file.writeFile(bytesOf(columns));
     for (const { counts } of grams) await file.writeFile(bytesOf(counts));
@@ -169,6 +178,8 @@ export async function writeFeatures(
     ran: ran.map(asBoolean),
   };
 }
+
+const noBuild = new Float32Array(buildFeatureNames.length).fill(Number.NaN);
 
 function asNumber(value: boolean | null): number | null {
   return value === null ? null : Number(value);

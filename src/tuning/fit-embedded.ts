@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { z } from 'zod';
-import { fitCurve, type HeadCalibration } from '../simulator/calibration.js';
+import { type Calibration, fitCurve, type HeadCalibration, makeCalibration } from '../simulator/calibration.js';
 import { type EmbeddedModel, loadEmbeddedModel } from '../simulator/embedded.js';
-import { type LabelledText, type VerdictHead, writeFeatures } from './feature-file.js';
+import { type LabelledText, writeFeatures } from './feature-file.js';
 import { runModels, type TrainProgress } from './run-models.js';
 
 export interface FitOptions {
@@ -22,7 +22,9 @@ export interface FittedModel {
   readonly model: EmbeddedModel;
   readonly bytes: number;
   /** Scores of the training rows, each by a model that had not seen it, with the truth. */
-  readonly heldOut: Readonly<Record<'compiled', Scored> & Record<Exclude<VerdictHead, 'compiled'>, Scored | null>>;
+  readonly heldOut: Readonly<
+    Record<'compiled', Scored> & Record<Exclude<(typeof headNames)[number], 'compiled'>, Scored | null>
+  >;
 }
 
 /** Learns from `rows` (`total` of them) and leaves `model.json`, packed where it is large, in `folder`. */
@@ -40,7 +42,7 @@ export async function fitEmbedded(
     ['train-embedded', '--matrix', matrix, '--out', folder, '--seed', String(options.seed ?? 1)],
     options,
   );
-  const { compiled, correct, invalid, ran } = scoresSchema.parse(
+  const { compiled, correct, correctOnceBuilt, invalid, ran } = scoresSchema.parse(
     JSON.parse(await readFile(join(folder, 'scores.json'), 'utf8')),
   );
   await rm(matrix);
@@ -52,6 +54,7 @@ export async function fitEmbedded(
     heldOut: {
       compiled: outOfFold(compiled, labels.compiled),
       correct: correct === null ? null : outOfFold(correct, labels.correct),
+      correctOnceBuilt: correctOnceBuilt === null ? null : outOfFold(correctOnceBuilt, labels.correct),
       invalid: invalid === null ? null : outOfFold(invalid, labels.invalid),
       ran: ran === null ? null : outOfFold(ran, labels.ran),
     },
@@ -62,6 +65,7 @@ export const headScoresSchema = z.object({ rows: z.array(z.int()), scores: z.arr
 const scoresSchema = z.object({
   compiled: headScoresSchema,
   correct: headScoresSchema.nullable(),
+  correctOnceBuilt: headScoresSchema.nullable(),
   invalid: headScoresSchema.nullable(),
   ran: headScoresSchema.nullable(),
 });
@@ -107,6 +111,29 @@ export function outOfFold(held: z.infer<typeof headScoresSchema>, labels: readon
 /** What must be known of the held-out rows before a calibration may rest on them. */
 const leastRows = 20;
 const leastOfAClass = 5;
+
+export const headNames = ['compiled', 'correct', 'correctOnceBuilt', 'invalid', 'ran'] as const;
+
+/** Every head that was learned; `validation` has what is known of the validation split, where there is one. */
+export function calibrateHeads(
+  model: string,
+  heldOut: FittedModel['heldOut'],
+  validation: Readonly<Record<(typeof headNames)[number], Scored>> | null,
+): Calibration {
+  const head = (name: (typeof headNames)[number]): HeadCalibration | null => {
+    const training = heldOut[name];
+    return training === null ? null : calibrateHead(validation?.[name] ?? new Scored(), training);
+  };
+  const optional = (['correctOnceBuilt', 'invalid', 'ran'] as const).flatMap((name) => {
+    const made = head(name);
+    return made === null ? [] : [[name, made] as const];
+  });
+  return makeCalibration(model, {
+    compiled: calibrateHead(validation?.compiled ?? new Scored(), heldOut.compiled),
+    correct: head('correct'),
+    ...Object.fromEntries(optional),
+  });
+}
 
 /** The validation split where it says enough; else the training rows, each scored by a model that had not seen it. */
 export function calibrateHead(validation: Scored, training: Scored): HeadCalibration {

@@ -1,13 +1,17 @@
 import { sha256 } from '../problem.js';
 import { clusteredBootstraps, type Interval } from '../report/intervals.js';
 
-/** A kernel whose verdict is known, and what a simulator that had not seen it said; `pCorrect` is joint with compiling. */
+/**
+ * A kernel whose verdict is known, and what a simulator that had not seen it said. `pCorrect` is joint with compiling;
+ * `pCorrectOnceBuilt` is what it says when told what the build said, null where it was not asked.
+ */
 export interface JudgedKernel {
   readonly problem: string;
   readonly compiled: boolean;
   readonly correct: boolean;
   readonly pCompiled: number;
   readonly pCorrect: number;
+  readonly pCorrectOnceBuilt?: number | null;
 }
 
 /**
@@ -130,14 +134,17 @@ interface Answer {
 }
 
 /** What the simulator would answer, if it is believed; null: the build has settled it. One half or more is a yes. */
-function answerOf(mode: TunedMode, { compiled, correct, pCompiled, pCorrect }: JudgedKernel): Answer | null {
+function answerOf(
+  mode: TunedMode,
+  { compiled, correct, pCompiled, pCorrect, pCorrectOnceBuilt }: JudgedKernel,
+): Answer | null {
   const sure = (probability: number): number => Math.max(probability, 1 - probability);
   if (mode === 'confidence') {
     const wrong = pCompiled >= 0.5 !== compiled || pCorrect >= 0.5 !== correct;
     return { side: 0, sureness: Math.min(sure(pCompiled), sure(pCorrect)), wrong };
   }
   if (!compiled) return null;
-  const givenBuild = pCompiled > 0 ? Math.min(1, pCorrect / pCompiled) : 0;
+  const givenBuild = pCorrectOnceBuilt ?? (pCompiled > 0 ? Math.min(1, pCorrect / pCompiled) : 0);
   const yes = givenBuild >= 0.5;
   return { side: mode === 'build-first-two' && yes ? 1 : 0, sureness: sure(givenBuild), wrong: yes !== correct };
 }

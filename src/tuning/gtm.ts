@@ -167,6 +167,7 @@ function scoresOf(said: SaidOfRow | undefined, { prior, runtime }: OpenaiCalibra
       said?.runtimeMs == null || runtime === null
         ? null
         : [logRuntimeMs(runtime.low), logRuntimeMs(runtime.median), logRuntimeMs(runtime.high)],
+    correctOnceBuilt: null,
     invalid: null,
     ran: null,
     logSpeedup: null,

@@ -23,6 +23,7 @@ const rowSchema = z.object({
   correct: z.boolean().nullable(),
   pCompiled: z.number().min(0).max(1),
   pCorrect: z.number().min(0).max(1).nullable(),
+  pCorrectOnceBuilt: z.number().min(0).max(1).nullable().default(null),
 });
 type Row = z.infer<typeof rowSchema>;
 
@@ -63,18 +64,21 @@ export function predictionsOf({ split, cases }: HeldOut): LabelledPredictions {
       correct: truth.correct,
       pCompiled: said?.compiled ?? 0.5,
       pCorrect: said?.correct ?? null,
+      pCorrectOnceBuilt: said?.correctOnceBuilt ?? null,
     })),
   );
 }
 
-type Unsifted = Pick<Row, 'problem' | 'compiled' | 'correct' | 'pCompiled' | 'pCorrect'>;
+type Unsifted = Pick<Row, 'problem' | 'compiled' | 'correct' | 'pCompiled' | 'pCorrect' | 'pCorrectOnceBuilt'>;
 
 /** A kernel that does not compile is not correct, whether or not the label says so. */
 function labelled(split: LabelledPredictions['split'], rows: readonly Unsifted[]): LabelledPredictions {
-  const kernels = rows.flatMap(({ problem, compiled, correct, pCompiled, pCorrect }): JudgedKernel[] => {
-    const right = compiled === false ? false : correct;
-    if (compiled === null || right === null || pCorrect === null) return [];
-    return [{ problem, compiled, correct: right, pCompiled, pCorrect }];
-  });
+  const kernels = rows.flatMap(
+    ({ problem, compiled, correct, pCompiled, pCorrect, pCorrectOnceBuilt }): JudgedKernel[] => {
+      const right = compiled === false ? false : correct;
+      if (compiled === null || right === null || pCorrect === null) return [];
+      return [{ problem, compiled, correct: right, pCompiled, pCorrect, pCorrectOnceBuilt }];
+    },
+  );
   return { split, kernels, leftOut: rows.length - kernels.length };
 }

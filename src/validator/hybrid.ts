@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type Job, jobKey } from '../candidate.js';
 import { KvalError } from '../errors.js';
+import { type BuildFacts, buildFactsOf } from '../simulator/build-features.js';
 import { compiledOf, type Decision, type DriftState, type Measured, type Predicted, type Verdict } from '../verdict.js';
 import { watchDrift } from './drift.js';
 import { doubtOf, type hybridPolicySchema, isAudited, isWarm, parsePolicy, policyNames, stepOf } from './policy.js';
@@ -67,7 +68,7 @@ export function createHybridValidator(options: HybridOptions): HybridValidator {
     const askBoth = async (): Promise<[Measured, Predicted]> => {
       const [measured, early] = await both(measure(), policy.buildFirst ? null : simulated.predict(job, signal));
       const built = policy.buildFirst && compiledOf(measured.outcome) === true;
-      const predicted = early ?? (await simulated.predict(job, { ...signal, built }));
+      const predicted = early ?? (await simulated.predict(job, { ...signal, built, build: factsOf(measured) }));
       const taken = (built || !policy.buildFirst) && doubtOf(policy, predicted) === null;
       if (taken) drift?.add(measured, predicted);
       counts.audits += 1;
@@ -87,7 +88,7 @@ export function createHybridValidator(options: HybridOptions): HybridValidator {
     const built = policy.buildFirst ? await buildOnly(real, job, asked) : null;
     if (built !== null && built.outcome.status !== 'built') return decide(built, decisionReasons.buildDecided);
     if (built !== null && job.settings.device === 'none') return decide(built, decisionReasons.buildAsked);
-    const predicted = await simulated.predict(job, { ...signal, built: built !== null });
+    const predicted = await simulated.predict(job, { ...signal, built: built !== null, build: factsOf(built) });
     const doubt = doubtOf(policy, predicted);
     if (doubt !== null) return decide(await measure(), doubt, predicted);
     return decide(predicted, built === null ? 'the simulator is sure enough' : 'built, the rest predicted');
@@ -110,6 +111,10 @@ export function createHybridValidator(options: HybridOptions): HybridValidator {
 async function buildOnly(real: Validator<Measured>, job: Job, asked: Asked): Promise<Measured> {
   const measured = await real.validate({ ...job, settings: { ...job.settings, device: 'none' } }, asked);
   return { ...measured, jobKey: jobKey(job) };
+}
+
+function factsOf(built: Measured | null): BuildFacts | null {
+  return built?.build ? buildFactsOf(built.build) : null;
 }
 
 /** Waits for both, also when one fails, so that nothing goes on unwatched. */

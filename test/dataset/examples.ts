@@ -40,6 +40,7 @@ export function example(
       device: 'Test GPU',
       referenceRuntimeMs: 3,
       diagnostics: [],
+      build: null,
       ...parts.label,
     },
   };

@@ -54,6 +54,17 @@ export function demoInput(
         simulator,
         compiled: saysCompiled,
         correct: saysCorrect,
+        ...(simulator === 'embedded'
+          ? {
+              outcomes: {
+                invalid: 0,
+                'compile-error': 1 - saysCompiled,
+                'runtime-error': 0.4 * (saysCompiled - saysCorrect),
+                mismatch: 0.6 * (saysCompiled - saysCorrect),
+                correct: saysCorrect,
+              },
+            }
+          : {}),
         runtimeMs: executed ? { median, low: median / 1.9, high: median * 1.9 } : null,
         confidence: Math.min(Math.max(saysCompiled, 1 - saysCompiled), Math.max(saysCorrect, 1 - saysCorrect)),
         durationMs: durationMs * Math.exp(0.3 * normal()),

@@ -93,6 +93,33 @@ describe('a report of six kernels', () => {
   const scores = (target: 'compiled' | 'correct', id = 'sim') =>
     report[target].rows.find((row) => row.id === id)?.scores;
 
+  it('tells which outcome was foretold, where a simulator tells outcomes apart', () => {
+    expect(report.outcomes).toEqual([]);
+    const chances = { invalid: 0, 'compile-error': 0.3, 'runtime-error': 0.1, mismatch: 0.2, correct: 0.4 };
+    const told = (one: ReportCase, outcomes = chances): ReportCase => ({
+      ...one,
+      predictions: one.predictions.map((said) => ({ ...said, outcomes })),
+    });
+    const [right, , , wrong, broken, rest] = six;
+    if (right === undefined || wrong === undefined || broken === undefined || rest === undefined) throw new Error();
+    const cheat = { ...wrong, candidateHash: 'd1', truth: { ...wrong.truth, status: 'rejected' as const } };
+    const late = { ...wrong, candidateHash: 'd2', truth: { ...wrong.truth, status: 'timeout' as const } };
+    const sure = told(cheat, { ...chances, mismatch: 0.9, correct: 0.05 });
+    const section = buildReport(input([told(right), told(wrong), told(broken), rest, sure, told(late)])).outcomes;
+    expect(section).toMatchObject([
+      {
+        simulator: 'sim',
+        n: 4,
+        accuracy: { value: 0.5 },
+        rows: [
+          { truth: 'compile-error', told: [0, 0, 0, 0, 1] },
+          { truth: 'mismatch', told: [0, 0, 0, 1, 1] },
+          { truth: 'correct', told: [0, 0, 0, 0, 1] },
+        ],
+      },
+    ]);
+  });
+
   it('has the figures that a pencil gives', () => {
     expect(scores('compiled')?.confusion).toEqual({
       truePositives: 3,

@@ -18,7 +18,7 @@ export async function writeHandModel(folder: string): Promise<void> {
   });
   const model = {
     format: 'kval-embedded',
-    formatVersion: 3,
+    formatVersion: 4,
     featureVersion,
     dataset: 'by hand',
     grams: [],
@@ -38,6 +38,7 @@ export async function writeHandModel(folder: string): Promise<void> {
         linear: null,
       },
       correct: { trees: constant(Math.log(3)), random: null, linear: null },
+      correctOnceBuilt: null,
       invalid: null,
       ran: null,
       runtime: { low: constant(0), median: constant(Math.log(2)), high: constant(Math.log(4)) },

@@ -36,6 +36,7 @@ describe.skipIf(corporaFolder === null)('on published kernels (skipped where the
           device: published.gpu,
           referenceRuntimeMs: null,
           diagnostics: [],
+          build: null,
         },
       });
     }

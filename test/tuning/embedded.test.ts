@@ -14,7 +14,8 @@ import { featureNames } from '../../src/simulator/features.js';
 import { type TrainOptions, trainEmbedded } from '../../src/tuning/embedded.js';
 import { featureRows, writeFeatures } from '../../src/tuning/feature-file.js';
 import { createSimulatedValidator, predictJobs } from '../../src/validator/simulated.js';
-import { kernelText, learnable } from '../dataset/examples.js';
+import { example, generator, kernelText, learnable } from '../dataset/examples.js';
+import { builtKernel } from '../simulator/builds.js';
 
 const config = readConfig();
 let home = '';
@@ -51,6 +52,7 @@ describe('trainEmbedded', () => {
     expect(card.heads.map((head) => [head.name, head.trained, head.calibratedOn])).toEqual([
       ['compiled', true, 'validation'],
       ['correct', true, 'validation'],
+      ['correct, told what the build said', false, 'none'],
       ['invalid', false, 'none'],
       ['ran', false, 'none'],
       ['runtime', true, 'none'],
@@ -109,7 +111,7 @@ describe('trainEmbedded', () => {
       trainEmbedded(options({ datasetFolder: join(home, 'built', 'set'), outFolder: join(home, 'built', name) }));
     const [made, again] = [await train('model'), await train('again')];
     expect([again.model, again.calibration]).toEqual([made.model, made.calibration]);
-    expect(made.heads.map((head) => head.trained)).toEqual([true, false, false, false, false]);
+    expect(made.heads.map((head) => head.trained)).toEqual([true, false, false, false, false, false]);
     const simulator = await openEmbeddedSimulator({ folder: join(home, 'built', 'model') });
     const prediction = await simulator.predict(jobOf(kernelText(5)));
     expect(prediction.probabilities.correct).toBeNull();
@@ -117,6 +119,31 @@ describe('trainEmbedded', () => {
     expect(prediction.confidence).toBe(
       Math.max(prediction.probabilities.compiled, 1 - prediction.probabilities.compiled),
     );
+  }, 120_000);
+
+  it('learns from what builds say, where the text tells nothing', async () => {
+    const random = generator(3);
+    const told = Array.from({ length: 200 }, (_, seed) => {
+      const correct = random() < 0.5;
+      const stores = correct ? { globalLoad: 1, globalStore: 1 } : { globalLoad: 1 };
+      const build = { kernels: [builtKernel(stores)], warnings: {} };
+      const kernel = kernelText(seed);
+      return example({ problem: `level1/${1 + (seed % 40)}`, kernel, label: { correct, build, runtimeMs: null } });
+    });
+    await buildDataset(told, { kvalVersion: '0.0.1' }, join(home, 'told', 'set'));
+    const made = await trainEmbedded(
+      options({ datasetFolder: join(home, 'told', 'set'), outFolder: join(home, 'told', 'model') }),
+    );
+    expect(made.heads.find(({ name }) => name.includes('told'))).toMatchObject({ trained: true });
+    const simulator = await openEmbeddedSimulator({ folder: join(home, 'told', 'model') });
+    const ask = async (stores: Record<string, number>) => {
+      const build = { kernels: [builtKernel({ globalLoad: 1, ...stores })], warnings: {} };
+      return (await simulator.predict(jobOf(kernelText(903)), { built: true, build })).probabilities.correct;
+    };
+    expect(await ask({ globalStore: 1 })).toBeGreaterThan(0.9);
+    expect(await ask({})).toBeLessThan(0.1);
+    const untold = await simulator.predict(jobOf(kernelText(903)), { built: true });
+    expect(untold.confidence).toBeLessThan(0.8);
   }, 120_000);
 
   it('says what is missing, and leaves the old model', async () => {

@@ -6,6 +6,7 @@ import { confidenceOf, type Prediction, type PredictOptions, type Simulator } fr
 import { createHybridValidator, type HybridOptions } from '../../src/validator/hybrid.js';
 import { createSimulatedValidator } from '../../src/validator/simulated.js';
 import { predictedSchema } from '../../src/verdict.js';
+import { builtKernel } from '../simulator/builds.js';
 import { Recorded } from './recorded.js';
 
 /** Says what it is told to say; what it was asked is kept. */
@@ -140,6 +141,21 @@ describe('createHybridValidator', () => {
       outcome: { status: 'built' },
       jobKey: jobKey(buildJob),
     });
+  });
+
+  it('tells the simulator what the build said, in audits too', async () => {
+    const kernels = [{ name: 'k(float*)', ...builtKernel({ globalStore: 1 }) }];
+    const parts = { name: 'e', path: 'fast', cached: false, key: 'k', durationMs: 1, fallbackReason: null } as const;
+    const extensions = [{ ...parts, steps: [], kernels, diagnostics: [] }];
+    for (const policy of [{ buildFirst: true }, { buildFirst: true, audit: { share: 1 } }]) {
+      const simulator = new Scripted(0.9, 0.9);
+      const { validator, real } = hybrid(policy, simulator);
+      real.build = { durationMs: 1, probeMs: 1, extensions, warnings: [] };
+      await validator.validate(jobOf('fine'));
+      expect(simulator.asked).toMatchObject([
+        { built: true, build: { kernels: [builtKernel({ globalStore: 1 })], warnings: {} } },
+      ]);
+    }
   });
 
   it('applies its policies together', async () => {

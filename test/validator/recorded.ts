@@ -7,6 +7,7 @@ import { type Measured, measuredSchema, type Outcome } from '../../src/verdict.j
 export class Recorded implements Validator<Measured> {
   readonly name = 'recorded';
   readonly asked: Job[] = [];
+  build: Measured['build'] = null;
   closed = 0;
 
   async validate(job: Job, options: { signal?: AbortSignal } = {}): Promise<Measured> {
@@ -18,7 +19,7 @@ export class Recorded implements Validator<Measured> {
       fidelity: job.settings.device === 'none' ? 'built' : 'measured',
       jobKey: jobKey(job),
       outcome: outcomeOf(job),
-      build: null,
+      build: this.build,
       execution: null,
       provenance: {
         harness: '0.0.0',
