@@ -17,25 +17,37 @@ from kval_models.head import fit_head
 from kval_models.matrix import Matrix, MatrixError, read_matrix
 from sklearn.ensemble import ExtraTreesClassifier
 
+BUILT_NAMES = ["built.kernels", "built.stores"]
 NAMES = ["signal", "noise", "device", "sometimes", "flaw", "flaws"]
 GRAM_COLUMNS = 64
 
 
-def write_matrix(path: Path, rows: int = 160, *, executed: bool = True, train: int | None = None) -> Path:
-    """`signal` decides whether a row compiles, hashed column 5 whether it is correct, `noise` how a row fails."""
+def write_matrix(
+    path: Path, rows: int = 160, *, executed: bool = True, train: int | None = None, told: str = "nothing"
+) -> Path:
+    """`signal` decides whether a row compiles, hashed column 5 whether it is correct, `noise` how a row fails.
+
+    `told`: what the builds of half the rows say: "nothing" where there are none, "noise", or "truth", which the hashed
+    column then keeps to itself.
+    """
     random = np.random.default_rng(3)
     parsed = random.normal(size=(rows, len(NAMES))).astype("<f4")
     parsed[random.random(rows) < 0.5, 3] = np.nan
     parsed[:, 4:] = 0
     compiled = (parsed[:, 0] > -0.3).astype(int)
     right = random.random(rows) < 0.5
-    columns = np.where(right, 5, 6).astype("<u4")
+    columns = np.where(right if told != "truth" else random.random(rows) < 0.5, 5, 6).astype("<u4")
+    built = np.full((rows, len(BUILT_NAMES)), np.nan, dtype="<f4")
+    if told != "nothing":
+        built[::2, 0] = 1
+        built[::2, 1] = (right if told == "truth" else random.random(rows) < 0.5)[::2]
     correct = [int(ok) if built else 0 for built, ok in zip(compiled, right, strict=True)]
     header = {
         "format": "kval-features",
         "featureVersion": "v",
         "dataset": "d",
         "names": NAMES,
+        "builtNames": BUILT_NAMES,
         "gramColumns": GRAM_COLUMNS,
         "rows": rows,
         "nonzero": rows,
@@ -51,7 +63,7 @@ def write_matrix(path: Path, rows: int = 160, *, executed: bool = True, train: i
         "logSpeedup": [-float(parsed[row, 1]) if executed and correct[row] else None for row in range(rows)],
         "findings": {"compiled": {"names": ["flaw"], "total": "flaws"}},
     }
-    arrays = [parsed, np.arange(rows + 1, dtype="<u4"), columns, np.ones(rows, dtype="<f4")]
+    arrays = [parsed, built, np.arange(rows + 1, dtype="<u4"), columns, np.ones(rows, dtype="<f4")]
     path.write_bytes(json.dumps(header).encode() + b"\n" + b"".join(array.tobytes() for array in arrays))
     return path
 
@@ -68,6 +80,7 @@ def train(matrix: Matrix, out: Path) -> dict[str, object]:
 def test_reads_what_was_written(tmp_path: Path) -> None:
     matrix = read_matrix(write_matrix(tmp_path / "m.bin", 30, train=20))
     assert matrix.parsed.shape == (30, len(NAMES))
+    assert matrix.built.shape == (30, len(BUILT_NAMES)) and np.isnan(matrix.built).all()
     assert matrix.train.sum() == 20
     assert matrix.grams.shape == (30, GRAM_COLUMNS)
     assert set(matrix.grams.indices.tolist()) == {5, 6}
@@ -99,12 +112,29 @@ def test_trains_every_head_from_the_training_split_alone(tmp_path: Path) -> None
     assert set(scores["ran"]["rows"]) < set(scores["correct"]["rows"])
 
 
+def test_listens_to_builds_only_where_they_tell_more(tmp_path: Path) -> None:
+    told = read_matrix(write_matrix(tmp_path / "truth.bin", 400, told="truth"))
+    model = train(told, tmp_path / "truth")
+    heads = model["heads"]
+    assert isinstance(heads, dict)
+    stores = len(NAMES) + len(model["grams"]) + 1  # type: ignore[arg-type]
+    assert stores in heads["correctOnceBuilt"]["linear"]["columns"]
+    scores = json.loads((tmp_path / "truth" / "scores.json").read_text(encoding="utf-8"))["correctOnceBuilt"]
+    right = [
+        (score > 0) == bool(told.correct[row]) for row, score in zip(scores["rows"], scores["scores"], strict=True)
+    ]
+    assert np.mean(right) > 0.95 and not np.isnan(told.built[scores["rows"]]).any()
+    noisy = train(read_matrix(write_matrix(tmp_path / "noise.bin", 400, told="noise")), tmp_path / "noise")["heads"]
+    assert isinstance(noisy, dict) and noisy["correctOnceBuilt"] is None and noisy["correct"] is not None
+
+
 def test_leaves_out_heads_without_labels(tmp_path: Path) -> None:
     model = train(read_matrix(write_matrix(tmp_path / "m.bin", executed=False)), tmp_path / "out")
     heads = model["heads"]
     assert isinstance(heads, dict)
     assert heads["compiled"] is not None
-    assert [heads[name] for name in ("correct", "invalid", "ran", "runtime", "speedup")] == [None] * 5
+    assert [heads[name] for name in ("correct", "correctOnceBuilt", "invalid", "ran")] == [None] * 4
+    assert heads["runtime"] is None and heads["speedup"] is None
 
 
 def test_answers_with_the_prior_where_one_class_is_missing(tmp_path: Path) -> None:
