@@ -1,4 +1,4 @@
-"""The real `kval serve`, one process for each mode, shared by the tests that ask it."""
+"""The real `kval serve`, one process for each mode, shared by the tests of a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CLI = ROOT / "dist" / "cli.js"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a service in simulated mode."""
     with serving("simulated", tmp_path_factory.mktemp("simulated")) as url:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -99,20 +100,42 @@ def test_a_rubric_of_verifiers_scores_a_group(reply: Reply) -> None:
 def test_a_task_of_verifiers_scores_a_trace_or_marks_it(reply: Reply) -> None:
     vf = pytest.importorskip("verifiers.v1")
     names = example("verifiers_task")
-
-    def scored(task: Any, text: str) -> Any:  # noqa: ANN401
-        node = vf.MessageNode(message=vf.AssistantMessage(content=text), sampled=True)
-        agent = vf.AgentInfo(config=vf.AgentConfig())
-        trace = vf.Trace(task=vf.TraceTask(type="KernelTask", data=task.data), agent=agent, nodes=[node])
-        asyncio.run(task.score(trace))
-        return trace
-
     task = next(iter(names["KernelTaskset"](vf.TasksetConfig()).load()))
     assert task.data.problem_id == PROBLEM
-    assert scored(task, ANSWER).reward == reply.reward
-    lost = task.data.model_copy(update={"problem_id": "starter/level9/9"})
+    trace = answered_trace(task)
+    asyncio.run(task.score(trace))
+    assert trace.reward == reply.reward
+    lost = names["KernelTask"](task.data.model_copy(update={"problem_id": "starter/level9/9"}))
     with pytest.raises(vf.TaskError, match="level9/9"):
-        scored(names["KernelTask"](lost), ANSWER)
+        asyncio.run(lost.score(answered_trace(lost)))
+
+
+def test_the_nemo_gym_tasks_of_verifiers_are_verified(reply: Reply, tmp_path: Path) -> None:
+    gym = pytest.importorskip("verifiers.v1.tasksets.nemo_gym.taskset")
+    params = {"input": [{"role": "user", "content": "Write a kernel."}]}
+    row = {"responses_create_params": params, "verifier_metadata": {"problem_id": PROBLEM}}
+    dataset = tmp_path / "rows.jsonl"
+    dataset.write_text(json.dumps(row), encoding="utf-8")
+    server = gym.NeMoGymTaskConfig(resources_url=os.environ["KVAL_URL"] + "/nemo-gym")
+    task = next(iter(gym.NeMoGymTaskset(gym.NeMoGymConfig(dataset=dataset, task=server)).load()))
+    trace = answered_trace(task, state=gym.NeMoGymState())
+
+    async def verified() -> None:
+        await task.setup(trace, None)
+        await task.score(trace)
+
+    asyncio.run(verified())
+    assert trace.reward == reply.reward
+    assert (trace.metrics["infra_ok"], trace.metrics["correct"]) == (1.0, float(reply.correct))
+
+
+def answered_trace(task: Any, **parts: Any) -> Any:  # noqa: ANN401
+    """A finished rollout of verifiers, in which the model has answered with the kernel."""
+    import verifiers.v1 as vf
+
+    node = vf.MessageNode(message=vf.AssistantMessage(content=ANSWER), sampled=True)
+    about = vf.TraceTask(type=type(task).__name__, data=task.data)
+    return vf.Trace(task=about, agent=vf.AgentInfo(config=vf.AgentConfig()), nodes=[node], **parts)
 
 
 @pytest.mark.parametrize("manager", ["naive", "rate_limited"])
