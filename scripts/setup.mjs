@@ -1,5 +1,6 @@
 // Makes a fresh clone ready: Node packages, the Python environment, the compiled CLI.
-// Uses nothing but Node itself, does only what is missing, and says what it does. Run by `npm run setup`, `quickstart` and `test`.
+// Uses nothing but Node itself, does only what is missing, and says what it does. Run by `npm run setup`, `quickstart` and
+// `test`, which alone asks for the RL frameworks (`--frameworks`): its tests prove the adapters with them.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -23,6 +24,7 @@ const diskNeededGib = 9;
 checkNode();
 nodePackages();
 pythonEnvironment();
+if (process.argv.includes('--frameworks')) frameworks();
 compilers();
 redis();
 command();
@@ -101,6 +103,24 @@ function pythonEnvironment() {
       'Read the message above; the packages come from PyPI.',
     );
   writeFileSync(stamp, lock);
+}
+
+/** What the adapters are for. Where it does not install, their tests are skipped, and say so; nothing else needs it. */
+function frameworks() {
+  if (process.env.KVAL_PYTHON) return;
+  const bin = join(root, '.venv', 'bin');
+  const stamp = join(root, '.venv', '.kval-frameworks-stamp');
+  const wanted = hash(uvVersion, file('requirements-frameworks.lock'));
+  if (stampIs(stamp, wanted)) return;
+  step('installing RL frameworks from requirements-frameworks.lock (150 MB to download; only tests need them)');
+  const [program, ...pip] = runs(join(bin, 'uv'), ['--version'])
+    ? [join(bin, 'uv'), 'pip', 'install', '--python', join(bin, 'python')]
+    : [join(bin, 'python'), '-m', 'pip', 'install'];
+  // Nothing is to be resolved: the lock is whole, and requirements-frameworks.override sets some of their bounds aside.
+  const args = [...pip, '--no-deps', '--require-hashes', '-r', 'requirements-frameworks.lock'];
+  const { status } = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'], cwd: root });
+  if (status === 0) writeFileSync(stamp, wanted);
+  else step('they did not install, for the reason above; the tests that run them will be skipped');
 }
 
 function compilers() {

@@ -1,4 +1,4 @@
-"""OpenEnv's own client plays one turn. A test runs it where openenv-core is installed, and is skipped elsewhere."""
+"""OpenEnv's own client plays one turn. A test runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""SkyRL: registers the environment `kval` and starts SkyRL's trainer. Not run here.
+"""SkyRL: registers the environment `kval` and starts SkyRL's trainer. A test plays the environment; the trainer was
+not run.
 
 Rows hold `env_class: kval`, `reward_spec: {ground_truth: starter/level1/1}` and, for several turns, `max_turns`.
 """

@@ -16,7 +16,7 @@ import kval.trl
 PROBLEMS = ["starter/level1/1", "starter/level1/2"]
 
 
-def main(model: Any, reward_func: Any = kval.trl.reward_func, tokenizer: Any = None, **settings: Any) -> None:  # noqa: ANN401
+def main(model: Any, reward_func: Any = kval.trl.reward_func, tokenizer: Any = None, **settings: Any) -> Any:  # noqa: ANN401
     prompt = "Write a CUDA kernel for the problem %s, as a Python file with class ModelNew."
     rows = [{"prompt": prompt % problem, "problem_id": problem} for problem in PROBLEMS] * 8
     trainer = GRPOTrainer(
@@ -27,6 +27,7 @@ def main(model: Any, reward_func: Any = kval.trl.reward_func, tokenizer: Any = N
         args=GRPOConfig(**settings),
     )
     trainer.train()
+    return trainer
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""verifiers with the legacy rubric, which 0.4.0 no longer has (there: `kval.verifiers.judged`). Not run here."""
+"""verifiers up to 0.3: an environment whose rubric is kval's reward. A test scores rollouts with it.
+
+From 0.3 on there are tasks instead: verifiers_task.py.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# verl's GRPO with kval's verdicts as reward. Not run here; a test runs the coroutine that verl calls.
+# verl's GRPO with kval's verdicts as reward. Tests run verl's loader and its reward managers; its trainer was not run.
 # The data's column reward_model.ground_truth names the problem. Model, data and sizes: further arguments.
 set -eu
 : "${KVAL_URL:=http://127.0.0.1:8700}"

@@ -11,5 +11,8 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
+from served import real, simulated
+
+__all__ = ["real", "simulated"]
 
 torch.set_num_threads(1)

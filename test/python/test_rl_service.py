@@ -1,68 +1,32 @@
-"""The Python client, the adapters and TRL's trainer against the real `kval serve`."""
+"""The Python client and the adapters against the real `kval serve`; the frameworks themselves: test_rl_frameworks."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import runpy
-import shutil
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx2
 import pytest
+from served import ROOT, example
 
 import kval.trl
 from kval import AsyncClient, Client, Reply, ServiceError, kernelbench, openrlhf, rllm, skyrl, slime, verifiers, verl
 from kval.exchange import Request
 
-ROOT = Path(__file__).parents[2]
-CLI = ROOT / "dist" / "cli.js"
 PROBLEM = "starter/level1/2"
 CANDIDATE = ROOT / "kernelbench" / "candidates" / "2_Batched_matmul" / "template_tile.py"
 REFERENCE = ROOT / "kernelbench" / "starter" / "level1" / "2_Batched_matmul.py"
-# The harness says what it is without a build: a class, and no kernel.
-HOLLOW = "```python\nimport torch\nclass ModelNew(torch.nn.Module):\n    turn = %d\n```"
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    node = shutil.which("node")
-    assert node is not None and CLI.exists(), "needs node and dist/cli.js: npm run setup"
-    folder = tmp_path_factory.mktemp("service")
-    command = [node, str(CLI), "serve", "--port", "0", "--mode", "simulated", "--device", "cpu"]
-    command += ["--sandbox", "best-effort", "--log-level", "warn", "--store", str(folder / "labels.db")]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://[\d.]+:\d+", line)
-        assert found is not None, line + (folder / "log").read_text()
-        yield found[0]
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 @pytest.fixture(autouse=True)
-def environment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KVAL_URL", url)
+def environment(simulated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KVAL_URL", simulated)
     monkeypatch.delenv("KVAL_TOKEN", raising=False)
 
 
 def answer() -> str:
     source = CANDIDATE.read_text(encoding="utf-8")
     return f"Here it is.\n```python\n{source}\n```"
-
-
-def state() -> dict[str, Any]:
-    body: dict[str, Any] = httpx2.get(os.environ["KVAL_URL"] + "/v1/state", trust_env=False).json()
-    return body
 
 
 def test_one_verdict_with_and_without_an_event_loop() -> None:
@@ -142,84 +106,3 @@ def test_the_examples_that_need_no_trainer() -> None:
     assert example("nemo_gym_verify")["main"](PROBLEM, answer())["reward"] == reply.reward
     reference, kernel = REFERENCE.read_text(encoding="utf-8"), CANDIDATE.read_text(encoding="utf-8")
     assert example("kernelgym_task")["main"](reference, kernel)["compiled"] == bool(reply.compiled)
-
-
-def test_the_example_of_openenv() -> None:
-    pytest.importorskip("openenv.core")
-    said = example("openenv_turn")["main"](PROBLEM, CANDIDATE.read_text(encoding="utf-8"))
-    assert said.observation["turn"] == 1
-
-
-def test_skyrl_makes_the_environment_and_plays_two_turns() -> None:
-    skyrl_gym = pytest.importorskip("skyrl_gym")
-    skyrl_gym.register(id="kval", entry_point="kval.skyrl:KernelEnv")
-    extras = {"reward_spec": {"ground_truth": PROBLEM}, "max_turns": 2}
-    env = skyrl_gym.make("kval", env_config={}, extras=extras)
-    first, second = env.step("no code"), env.step(answer())
-    assert (first["done"], second["done"]) == (False, True) and second["metadata"]["infra_ok"] == 1
-
-
-def test_trl_trains_on_a_simulated_service(tmp_path: Path) -> None:
-    before = state()
-    train(tmp_path, kval.trl.reward_func)
-    after = state()
-    assert after["verdicts"] - before["verdicts"] == 3 * GROUP
-    # Random weights write no kernel, and the service says so.
-    assert after["byStatus"]["invalid"] - before["byStatus"].get("invalid", 0) == 3 * GROUP
-
-
-def test_trl_trains_on_a_hybrid_that_begins_simulated(tmp_path: Path) -> None:
-    """The trainer's completions are put aside for answers that hold a class, so that there is something to judge."""
-
-    steps: list[int] = []
-
-    def answered(completions: list[Any], trainer_state: Any, **rest: Any) -> list[float | None]:  # noqa: ANN401
-        steps.append(trainer_state.global_step)
-        said = [HOLLOW % trainer_state.global_step] * len(completions)
-        return kval.trl.reward_func(completions=said, trainer_state=trainer_state, **rest)
-
-    with Client() as client:
-        try:
-            client.set_mode("hybrid", {"warmUp": {"simulatedSteps": 2, "ofSteps": 3}})
-            assert state()["hybrid"]["policy"] == ["warm-up 2 of 3"]
-            train(tmp_path, answered)
-            assert steps == [0, 1, 2]
-            hybrid = state()["hybrid"]
-            # The early steps were predicted and the last one measured: the service saw the trainer's own steps.
-            assert hybrid["predicted"] > 0 and hybrid["measured"] > 0, hybrid
-            last = client.validate({"response": HOLLOW % 2, "problem_id": PROBLEM, "step": 2})
-            assert (last.status, last.predicted) == ("invalid", 0)
-        finally:
-            assert client.set_mode("simulated")["mode"] == "simulated"
-
-
-GROUP = 4
-
-
-def train(folder: Path, reward_func: Any) -> None:  # noqa: ANN401
-    """The example's three steps of GRPO on the CPU, from random weights."""
-    pytest.importorskip("trl")
-    from kval_models.gtm_base import load_model, load_tokenizer
-
-    base = f"config:{ROOT / 'models' / 'recipes' / 'tiny-qwen2.json'}"
-    tokenizer = load_tokenizer(base, [answer()])
-    example("trl_grpo")["main"](
-        load_model(base, tokenizer),
-        reward_func,
-        tokenizer,
-        output_dir=str(folder),
-        use_cpu=True,
-        bf16=False,
-        max_steps=3,
-        per_device_train_batch_size=GROUP,
-        num_generations=GROUP,
-        max_completion_length=8,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        seed=0,
-    )
-
-
-def example(name: str) -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "rl" / "examples" / f"{name}.py"))

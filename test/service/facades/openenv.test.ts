@@ -11,7 +11,7 @@ const python = join(root, '.venv', 'bin', 'python');
 const missing = spawnSync(python, ['-c', 'import openenv.core']).status !== 0;
 
 it("passes OpenEnv's validator, and its client plays a turn", async ({ skip }) => {
-  skip(missing, 'openenv-core is not in the Python environment');
+  skip(missing, 'openenv is not in the Python environment');
   const service = await openService({ token: 'a-long-secret' });
   try {
     const url = `${service.url}/t/a-long-secret/openenv`;
