@@ -1,7 +1,7 @@
 """KernelBench's `eval_kernel_against_ref`, answered by kval: same arguments, a result with the same fields.
 
-`python -m kval.kernelbench scripts/eval_from_generations.py level=1 ...` runs a script of KernelBench as it is, with this
-function in place of its own.
+`python -m kval.kernelbench scripts/eval_from_generations.py level=1 ...` runs a script of KernelBench as it is, with
+this function in place of its own.
 """
 
 from __future__ import annotations

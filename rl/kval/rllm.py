@@ -1,5 +1,5 @@
-"""rLLM: `kval.rllm.reward_fn` where rLLM takes a `RewardFunction`, such as `SimpleWorkflow`, or `kval.rllm:evaluate` where
-it takes an evaluator's import path; the task names `problem_id` or `reference`."""
+"""rLLM: `kval.rllm.reward_fn` where rLLM takes a `RewardFunction`, as `SimpleWorkflow` does, or `kval.rllm:evaluate`
+where it takes an evaluator's import path; the task names `problem_id` or `reference`."""
 
 from __future__ import annotations
 
@@ -32,12 +32,7 @@ def evaluate(task: Any, episode: Any) -> dict[str, Any]:  # noqa: ANN401
     problem; judged is what the agent answered last."""
     reply = shared_client().score(request_of(_answer_of(episode), task.metadata.get("ground_truth"), task.metadata))
     numbers = {name: float(value) for name, value in reply.flat().items() if not isinstance(value, str)}
-    return {
-        "reward": reply.reward,
-        "is_correct": bool(reply.correct),
-        "signals": numbers,
-        "metadata": reply.flat(),
-    }
+    return {"reward": reply.reward, "is_correct": bool(reply.correct), "signals": numbers, "metadata": reply.flat()}
 
 
 def _answer_of(episode: Any) -> object:  # noqa: ANN401

@@ -42,8 +42,8 @@ def compute_score_batch(
 
 
 def _columns(reply: Reply) -> dict[str, float | int | str]:
-    """The flat keys, the reward among them as `raw_reward`: verl's validation keeps a column `reward` of its own, of the
-    scores, and ends where a second one has the name (verl/trainer/ppo/ray_trainer.py at 1dda039b)."""
+    """The flat keys, of which the reward is `raw_reward`: verl's validation has a column `reward` of its own, for the
+    scores, and ends where there is a second one (verl/trainer/ppo/ray_trainer.py at 1dda039b)."""
     columns = reply.flat()
     return {"raw_reward": columns.pop("reward"), **columns}
 
