@@ -1,7 +1,16 @@
-"""KernelBench's `eval_kernel_against_ref`, answered by kval: same arguments, a result with the same fields."""
+"""KernelBench's `eval_kernel_against_ref`, answered by kval: same arguments, a result with the same fields.
+
+`python -m kval.kernelbench scripts/eval_from_generations.py level=1 ...` runs a script of KernelBench as it is, with
+this function in place of its own.
+"""
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
+import runpy
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -96,3 +105,17 @@ def _fault_of(reply: Reply) -> dict[str, str]:
     if reply.status in ("runtime-error", "load-error", "timeout"):
         return {"runtime_error_name": reply.status, "runtime_error": reply.feedback}
     return {"correctness_issue_name": "correctness_issue", "correctness_issue": reply.feedback}
+
+
+def run_script(path: str, arguments: Sequence[str] = ()) -> None:
+    """Runs a script that imports `kernelbench.eval`; its worker processes are forked, since a new one would import
+    KernelBench's own function."""
+    multiprocessing.set_start_method("fork")
+    importlib.import_module("kernelbench.eval").eval_kernel_against_ref = eval_kernel_against_ref  # type: ignore[attr-defined]
+    sys.argv = [path, *arguments]
+    runpy.run_path(path, run_name="__main__")
+
+
+if __name__ == "__main__":
+    # The module by its name: results of `__main__` could not be handed over by a worker.
+    importlib.import_module("kval.kernelbench").run_script(sys.argv[1], sys.argv[2:])

@@ -20,9 +20,9 @@ async def compute_score(
     way to leave a sample out: where the service could not answer, `score` is 0.0 and `infra_ok` 0."""
     try:
         request = request_of(solution_str, ground_truth, extra_info, kwargs)
-        return (await shared_async_client(**_options(kwargs)).score(request)).flat()
+        return _columns(await shared_async_client(**_options(kwargs)).score(request))
     except Exception as error:  # an exception here ends verl's training
-        return Reply.failed(error).flat()
+        return _columns(Reply.failed(error))
 
 
 def compute_score_batch(
@@ -36,9 +36,16 @@ def compute_score_batch(
     try:
         rows = zip(solution_strs, ground_truths, extra_infos, strict=True)
         requests = [request_of(text, truth, info, kwargs) for text, truth, info in rows]
-        return [reply.flat() for reply in shared_client(**_options(kwargs)).score_batch(requests)]
+        return [_columns(reply) for reply in shared_client(**_options(kwargs)).score_batch(requests)]
     except Exception as error:  # see above
-        return [Reply.failed(error).flat() for _ in solution_strs]
+        return [_columns(Reply.failed(error)) for _ in solution_strs]
+
+
+def _columns(reply: Reply) -> dict[str, float | int | str]:
+    """The flat keys, of which the reward is `raw_reward`: verl's validation has a column `reward` of its own, for the
+    scores, and ends where there is a second one (verl/trainer/ppo/ray_trainer.py at 1dda039b)."""
+    columns = reply.flat()
+    return {"raw_reward": columns.pop("reward"), **columns}
 
 
 def _options(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { KvalError } from '../errors.js';
 import { validatorTool } from '../simulator/prompt.js';
 import type { Judge, JudgeCall } from './judge.js';
 import { type JudgeInput, judgeRequestSchema, type Reply } from './request.js';
@@ -46,6 +47,9 @@ export async function callTool(
 ): Promise<Reply> {
   const { kernel, problem_id, problem, language } = given;
   const named = problem_id !== undefined ? { problem_id } : problem !== undefined ? { reference: problem } : call.own;
+  if (named === undefined) {
+    throw new KvalError('bad-input', 'the call names no problem', { fix: 'Give problem_id, or problem.' });
+  }
   return judge.judge(judgeRequestSchema.parse({ kernel, language, ...named }), call);
 }
 

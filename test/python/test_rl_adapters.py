@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -161,6 +165,42 @@ def test_rllm_gets_reward_and_whether_it_is_correct() -> None:
     assert StandIn.seen == [{"response": "x", "problem_id": "1_19"}]
 
 
+def test_rllm_evaluates_what_the_agent_said_last() -> None:
+    task = SimpleNamespace(metadata={"ground_truth": "1_19"})
+    none, said = (SimpleNamespace(output=None, model_response=text) for text in ("", "x"))
+    flow = SimpleNamespace(output=None, steps=[said, none])
+    for trajectories, artifacts in (([], {"answer": "x"}), ([flow], {}), ([SimpleNamespace(output="x", steps=[])], {})):
+        judged = rllm.evaluate(task, SimpleNamespace(trajectories=trajectories, artifacts=artifacts))
+        assert (judged["reward"], judged["is_correct"], judged["signals"]["infra_ok"]) == (1.3, True, 1.0)
+    assert StandIn.seen == [{"response": "x", "problem_id": "1_19"}] * 3
+
+
+SCRIPT = """
+import multiprocessing
+from kernelbench.eval import eval_kernel_against_ref
+
+def one(kernel):
+    return eval_kernel_against_ref("ref", kernel)
+
+if __name__ == "__main__":
+    if multiprocessing.get_start_method(allow_none=True) is None:
+        multiprocessing.set_start_method("spawn")
+    with multiprocessing.Pool(1) as pool:
+        print(pool.apply_async(one, ("k",)).get(60).metadata["kval"]["reward"])
+"""
+
+
+def test_a_script_of_kernelbench_and_its_workers_run_on_kval(tmp_path: Path) -> None:
+    """A script that works as KernelBench's scripts/eval_from_generations.py does."""
+    (tmp_path / "kernelbench").mkdir()
+    (tmp_path / "kernelbench" / "eval.py").write_text("def eval_kernel_against_ref(*_): raise NotImplementedError")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    path = os.pathsep.join([str(tmp_path), str(Path(kernelbench.__file__).parents[1])])
+    run = [sys.executable, "-m", "kval.kernelbench", str(tmp_path / "script.py")]
+    done = subprocess.run(run, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    assert done.stdout == "1.3\n"
+
+
 def test_kernelbench_gets_its_own_names() -> None:
     StandIn.reply |= {"timed": 1, "kernel_ms": 0.5, "reference_ms": 8.0, "speedup": 16.0}
     result = kernelbench.eval_kernel_against_ref("ref", "k", measure_performance=True)
@@ -183,6 +223,7 @@ def test_verl_gets_the_same_keys_whatever_happens() -> None:
     good = asyncio.run(verl.compute_score("d", "x", "1_19", {}))
     lost = asyncio.run(verl.compute_score("d", "x", "1_19", {}, url="http://127.0.0.1:9", timeout_s=0.2))
     assert good.keys() == lost.keys() and (good["infra_ok"], lost["infra_ok"]) == (1, 0)
+    assert (good["score"], good["raw_reward"]) == (0.6, 1.3) and "reward" not in good
     assert len(verl.compute_score_batch(["d"], ["x"], ["1_19"], [None])) == 1
 
 
@@ -198,6 +239,8 @@ def test_the_other_adapters() -> None:
     assert openrlhf.reward_func([], [], [])["rewards"] == []
     sample = SimpleNamespace(response="x", label="1_19", metadata=None)
     assert asyncio.run(slime.custom_rm(None, sample))["reward"] == 1.3
+    group = asyncio.run(slime.custom_rm(None, [sample, None]))
+    assert [one["infra_ok"] for one in group] == [1, 0]
     assert asyncio.run(verifiers.kernel_reward("x", "1_19")) == 1.3
     assert kernelbench.eval_kernel_against_ref("ref", "k").correctness
     with pytest.raises(ServiceError):

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
@@ -24,13 +25,30 @@ const verifySchema = rowSchema.extend({
   response: z.looseObject({ output: z.array(z.unknown()) }),
 });
 
+/** Where its client calls the same pages while it observes rollouts. */
+const rolloutPrefix = '/ng-rollout/:rollout';
+
 /**
  * A resource server of NeMo-Gym. The row names its problem with `problem_id` or `reference`, in `verifier_metadata` or
  * beside it. A failed instrument is `_ng_failure_class`, by which the row is left out and tried again. What a tool
- * answers is shown to the agent as it stands, errors too (NVIDIA-NeMo/Gym at 07d6b0d0).
+ * answers is shown to the agent as it stands, errors too. An agent's next call has the cookies of the last reply alone,
+ * so that each reply of the tool gives the session anew. (responses_api_agents/simple_agent/app.py and
+ * nemo_gym/server_utils.py of NVIDIA-NeMo/Gym at 07d6b0d0.)
  */
-export const nemoGym: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, deadlineMs = patienceMs }) => {
+export const nemoGym: FastifyPluginAsyncZod<FacadeParts> = async (app, parts) => {
   const sessions = new LRUCache<string, Named>({ max: 20_000, ttl: 3_600_000 });
+  await app.register(pages, { ...parts, sessions, prefix: '' });
+  await app.register(pages, { ...parts, sessions, prefix: rolloutPrefix });
+};
+
+interface PageParts extends FacadeParts {
+  /** The problem of each session. */
+  readonly sessions: LRUCache<string, Named>;
+}
+
+const pages: FastifyPluginAsyncZod<PageParts> = async (app, { judge, sessions, deadlineMs = patienceMs }) => {
+  const keep = (reply: FastifyReply, session: string) =>
+    reply.header('set-cookie', `${cookieName}=${session}; Path=/; HttpOnly`);
 
   app.get('/', async () => ({ status: 'ok' }));
   // JSON text of a string, since that is what it is read as.
@@ -39,7 +57,7 @@ export const nemoGym: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, 
   app.post('/seed_session', { schema: { body: rowSchema } }, async ({ body }, reply) => {
     const session = randomUUID();
     sessions.set(session, problemOf(body));
-    return reply.header('set-cookie', `${cookieName}=${session}; Path=/; HttpOnly`).send({});
+    return keep(reply, session).send({});
   });
 
   app.post(
@@ -65,9 +83,10 @@ export const nemoGym: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, 
   const tool = { schema: { body: toolArgumentsSchema }, attachValidation: true };
   app.post(`/${kernelTool.name}`, tool, async ({ body, headers, validationError }, reply) => {
     const say = (text: string) => reply.type('text/plain; charset=utf-8').serializer(String).send(text);
-    if (validationError !== undefined) return say(`not judged (bad-input): ${validationError.message}`);
     const session = new RegExp(`${cookieName}=([\\w-]+)`).exec(headers.cookie ?? '')?.[1] ?? '';
     const own = sessions.get(session);
+    if (own !== undefined) keep(reply, session);
+    if (validationError !== undefined) return say(`not judged (bad-input): ${validationError.message}`);
     const text = await callTool(
       { ...judge, judge: (request, call = {}) => judgeInTime(judge, request, { deadlineMs, ...call }) },
       body,
