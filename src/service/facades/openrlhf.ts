@@ -46,11 +46,14 @@ export const openrlhf: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge,
       const replies = await Promise.all(query.map(one));
       const names = Object.keys(numbersOf(replies[0] ?? judge.infraReply(null)));
       const columns = names.map((name) => [name, replies.map((each) => numbersOf(each)[name] ?? 0)]);
-      return reply.type('application/json; charset=utf-8').serializer(withDecimalPoints).send({
-        rewards: replies.map((each) => each.reward),
-        scores: replies.map((each) => each.score),
-        extra_logs: replies.length === 0 ? {} : Object.fromEntries(columns),
-      });
+      return reply
+        .type('application/json; charset=utf-8')
+        .serializer(withDecimalPoints)
+        .send({
+          rewards: replies.map((each) => each.reward),
+          scores: replies.map((each) => each.score),
+          extra_logs: replies.length === 0 ? {} : Object.fromEntries(columns),
+        });
     },
   );
 };
