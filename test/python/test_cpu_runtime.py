@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kval_harness.build.toolchain import Toolchain, find_toolchain
+from kval_harness.build.toolchain import Toolchain
 from kval_harness.cpu_device import runtime
 from kval_harness.cpu_device.module import translate
 from kval_harness.cpu_device.runtime import prepare_runtime
@@ -102,14 +102,6 @@ x, y = malloc(256), malloc(256)
 copy(x, ctypes.addressof(host), 256, 1)
 X, Y = ctypes.c_void_p(x), ctypes.c_void_p(y)
 """
-
-
-@pytest.fixture(scope="module")
-def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
-    try:
-        return find_toolchain(tmp_path_factory.mktemp("cache"))
-    except InstrumentError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,10 @@ from pathlib import Path
 import pytest
 from kval_harness.build.diagnostics import demangle, parse_diagnostics, parse_kernels, summary
 from kval_harness.build.spec import SourceFile, load_inline_spec
-from kval_harness.build.toolchain import Toolchain, find_toolchain
-from kval_harness.outcome import Diagnostic, InstrumentError
+from kval_harness.build.toolchain import Toolchain
+from kval_harness.outcome import Diagnostic
 
 Compile = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
-    try:
-        return find_toolchain(tmp_path_factory.mktemp("cache"))
-    except InstrumentError as error:
-        pytest.skip(error.message)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from kval_harness.build.fast import fast_build
 from kval_harness.build.record import Attempt
 from kval_harness.build.shim.vocabulary import macro_names, names_of
 from kval_harness.build.spec import load_inline_spec
-from kval_harness.build.toolchain import Toolchain, find_toolchain
-from kval_harness.outcome import CompileError, InstrumentError
+from kval_harness.build.toolchain import Toolchain
+from kval_harness.outcome import CompileError
 
 BROKEN_KERNEL = "__global__ void k(float* a, int n) {\n  int i = threadIdx.x\n  if (i < n) a[i] = 1;\n}\n"
 KERNEL = "__global__ void k(float* a, int n) { int i = threadIdx.x; if (i < n) a[i] += 1; }\n"
@@ -27,12 +27,8 @@ Build = Callable[..., Attempt]
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+def build(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Build:
     cache = tmp_path_factory.mktemp("cache")
-    try:
-        toolchain: Toolchain = find_toolchain(cache)
-    except InstrumentError as error:
-        pytest.skip(error.message)
 
     def run(**arguments: Any) -> Attempt:  # noqa: ANN401
         arguments.setdefault("name", "fast_test")

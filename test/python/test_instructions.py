@@ -9,19 +9,14 @@ from pathlib import Path
 import pytest
 from kval_harness.build.fatbin import ptx_in
 from kval_harness.build.instructions import instructions_of
-from kval_harness.build.toolchain import Toolchain, find_toolchain
-from kval_harness.outcome import InstrumentError
+from kval_harness.build.toolchain import Toolchain
 
 Ptx = Callable[[str], str]
 
 
 @pytest.fixture(scope="module")
-def ptx(tmp_path_factory: pytest.TempPathFactory) -> Ptx:
+def ptx(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Ptx:
     folder = tmp_path_factory.mktemp("ptx")
-    try:
-        toolchain: Toolchain = find_toolchain(folder)
-    except InstrumentError as error:
-        pytest.skip(error.message)
 
     def compiled(text: str) -> str:
         (folder / "k.cu").write_text(text)

@@ -26,21 +26,13 @@ from kval_harness.build.stock import (
     stock_build,
     stock_plan,
 )
-from kval_harness.build.toolchain import Toolchain, find_toolchain
+from kval_harness.build.toolchain import Toolchain
 from kval_harness.contain import Interrupted
 from kval_harness.outcome import CompileError, InstrumentError, LoadError, Timeout
 
 CPP = "torch::Tensor f(torch::Tensor x);"
 CUDA = "torch::Tensor f(torch::Tensor x) { return x; }"
 names = (f"parity_{number}" for number in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
-    try:
-        return find_toolchain(tmp_path_factory.mktemp("cache"))
-    except InstrumentError as error:
-        pytest.skip(error.message)
 
 
 INLINE_CALLS: dict[str, Callable[[], dict[str, Any]]] = {
