@@ -69,7 +69,7 @@ export function renderModelCard(card: ModelCard): string {
 Predicts, from the text of a CUDA kernel and of its KernelBench problem, what kval's harness would say of it. It is a ${
     card.engine === 'embedded'
       ? `small
-model (${Math.ceil(card.bytes / 1024)} KiB: gradient-boosted trees and a linear model over parsed features and hashed token counts) that runs inside the Node
+model (${Math.ceil(card.bytes / 1024)} KiB: gradient-boosted and randomised trees over parsed features and hashed token counts) that runs inside the Node
 process`
       : `language
 model (${Math.ceil(card.bytes / 1024 ** 2)} MiB) that answers as the validator's tool would, served by an engine (\`kval simulator serve\`)`

@@ -15,8 +15,8 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 FOLDS = 5
-# A number that stands for a name: trees can split on it, a linear model would take it for a quantity.
-NOT_LINEAR = ("device",)
+# A number that stands for a name is no quantity.
+NAMES_AS_NUMBERS = ("device",)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def choose_columns(matrix: Matrix, labelled: list[tuple[Rows, Floats]], seed: in
     chosen = np.sort(common[best[gain[best] > 0]])
     values = np.hstack([matrix.parsed, matrix.grams[:, chosen].toarray().astype(np.float32)])
     known = ~np.isnan(matrix.parsed).any(axis=0)
-    named = np.array([name not in NOT_LINEAR for name in matrix.names])
+    named = np.array([name not in NAMES_AS_NUMBERS for name in matrix.names])
     places = {head: _places(matrix, findings) for head, findings in matrix.findings.items()}
     return Columns(values, tuple(int(gram) for gram in chosen), np.flatnonzero(known & named), places)
 

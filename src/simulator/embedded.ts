@@ -8,22 +8,15 @@ import { type Problem, sha256 } from '../problem.js';
 import { type BuildFacts, buildFeatureNames, describeBuild } from './build-features.js';
 import { type Calibration, calibrated, calibrationId, calibrationSchema } from './calibration.js';
 import { extractFeatures, featureNames, featureVersion, gramColumns, type JobText } from './features.js';
-import {
-  type Forest,
-  forestSchema,
-  type LinearPart,
-  linearSchema,
-  packForest,
-  scoreForest,
-  scoreLinear,
-} from './forest.js';
+import { type Forest, forestSchema, packForest, scoreForest } from './forest.js';
 import { readPython } from './python-text.js';
 import { confidenceOf, type Prediction, type PredictOptions, type Simulator } from './simulator.js';
 
 const headSchema = z.object({
-  trees: forestSchema,
+  /** Each gives log-odds. */
+  boosted: z.array(forestSchema).min(1),
+  /** Gives a share of yes. */
   random: forestSchema.nullable(),
-  linear: linearSchema.nullable(),
 });
 const quantilesSchema = z.object({ low: forestSchema, median: forestSchema, high: forestSchema }).nullable();
 
@@ -212,10 +205,9 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
     place[column] = featureNames.length + index;
   });
   const pack = (forest: z.infer<typeof forestSchema>): Forest => packForest(forest, width, folder);
-  const packHead = ({ trees, random, linear }: z.infer<typeof headSchema>): Head => ({
-    trees: pack(trees),
+  const packHead = ({ boosted, random }: z.infer<typeof headSchema>): Head => ({
+    boosted: boosted.map(pack),
     random: random === null ? null : pack(random),
-    linear,
   });
   const packQuantiles = (quantiles: z.infer<typeof quantilesSchema>): readonly Forest[] | null =>
     quantiles === null ? null : [pack(quantiles.low), pack(quantiles.median), pack(quantiles.high)];
@@ -260,16 +252,14 @@ export async function loadEmbeddedModel(folder: string): Promise<EmbeddedModel> 
 }
 
 interface Head {
-  readonly trees: Forest;
+  readonly boosted: readonly Forest[];
   readonly random: Forest | null;
-  readonly linear: LinearPart | null;
 }
 
-/** Boosted trees, randomised trees and a linear model err differently; the mean of their log-odds errs less than any. */
-function scoreHead({ trees, random, linear }: Head, values: Float32Array): number {
-  const scores = [scoreForest(trees, values)];
+/** Boosted and randomised trees err differently; the mean of their log-odds errs less than any. */
+function scoreHead({ boosted, random }: Head, values: Float32Array): number {
+  const scores = boosted.map((forest) => scoreForest(forest, values));
   if (random !== null) scores.push(logit(scoreForest(random, values)));
-  if (linear !== null) scores.push(scoreLinear(linear, values));
   return scores.reduce((sum, score) => sum + score, 0) / scores.length;
 }
 

@@ -16,17 +16,6 @@ export const forestSchema = z.object({
   leaves: z.array(z.number()),
 });
 
-/** A linear model over standardised columns, clipped so that no single strange kernel gets an extreme answer. */
-export const linearSchema = z.object({
-  columns: z.array(z.int().nonnegative()),
-  mean: z.array(z.number()),
-  scale: z.array(z.number().positive()),
-  weight: z.array(z.number()),
-  bias: z.number(),
-  clip: z.number().positive(),
-});
-export type LinearPart = z.infer<typeof linearSchema>;
-
 export interface Forest {
   readonly base: number;
   readonly roots: Int32Array;
@@ -77,17 +66,6 @@ export function scoreForest(forest: Forest, values: Float32Array): number {
       node = (goesLeft ? left[node] : right[node]) ?? -1;
     }
     sum += leaves[-1 - node] ?? 0;
-  }
-  return sum;
-}
-
-export function scoreLinear(linear: LinearPart, values: Float32Array): number {
-  let sum = linear.bias;
-  for (let index = 0; index < linear.columns.length; index += 1) {
-    const value = values[linear.columns[index] ?? 0] ?? 0;
-    const standard = (value - (linear.mean[index] ?? 0)) / (linear.scale[index] ?? 1);
-    if (!Number.isNaN(standard))
-      sum += Math.max(-linear.clip, Math.min(linear.clip, standard)) * (linear.weight[index] ?? 0);
   }
   return sum;
 }

@@ -13,15 +13,11 @@ from kval_models.matrix import read_matrix
 
 
 def score(head: dict[str, Any], row: list[float]) -> float:
-    linear = head["linear"]
-    total = walk(head["trees"], row)
-    if linear is None:
-        return total
-    share = min(0.999, max(0.001, walk(head["random"], row)))
-    standard = (np.array(row)[linear["columns"]] - np.array(linear["mean"])) / np.array(linear["scale"])
-    clipped = np.clip(standard, -linear["clip"], linear["clip"])
-    weighed = float(clipped @ np.array(linear["weight"])) + float(linear["bias"])
-    return (total + math.log(share / (1 - share)) + weighed) / 3
+    scores = [walk(trees, row) for trees in head["boosted"]]
+    if head["random"] is not None:
+        share = min(0.999, max(0.001, walk(head["random"], row)))
+        scores.append(math.log(share / (1 - share)))
+    return sum(scores) / len(scores)
 
 
 def walk(trees: dict[str, Any], row: list[float]) -> float:

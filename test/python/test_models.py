@@ -100,8 +100,8 @@ def test_trains_every_head_from_the_training_split_alone(tmp_path: Path) -> None
     assert isinstance(heads, dict)
     assert 5 in model["grams"] or 6 in model["grams"]  # type: ignore[operator]
     assert all(heads[name] is not None for name in ("compiled", "correct", "invalid", "ran", "runtime", "speedup"))
-    assert NAMES.index("device") not in heads["compiled"]["linear"]["columns"]
-    assert NAMES.index("sometimes") not in heads["compiled"]["linear"]["columns"]
+    assert NAMES.index("device") not in heads["compiled"]["random"]["feature"]
+    assert NAMES.index("sometimes") not in heads["compiled"]["random"]["feature"]
     assert heads["runtime"]["low"]["base"] <= 0 <= heads["runtime"]["high"]["base"]
     scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
     assert max(scores["compiled"]["rows"]) < 200
@@ -118,7 +118,7 @@ def test_listens_to_builds_only_where_they_tell_more(tmp_path: Path) -> None:
     heads = model["heads"]
     assert isinstance(heads, dict)
     stores = len(NAMES) + len(model["grams"]) + 1  # type: ignore[arg-type]
-    assert stores in heads["correctOnceBuilt"]["linear"]["columns"]
+    assert stores in heads["correctOnceBuilt"]["random"]["feature"]
     scores = json.loads((tmp_path / "truth" / "scores.json").read_text(encoding="utf-8"))["correctOnceBuilt"]
     right = [
         (score > 0) == bool(told.correct[row]) for row, score in zip(scores["rows"], scores["scores"], strict=True)
@@ -142,9 +142,9 @@ def test_answers_with_the_prior_where_one_class_is_missing(tmp_path: Path) -> No
     everything = Matrix(**{**vars(matrix), "compiled": np.ones(len(matrix.compiled))})
     heads = train(everything, tmp_path / "out")["heads"]
     assert isinstance(heads, dict)
-    assert heads["compiled"]["linear"] is None
-    assert heads["compiled"]["trees"]["roots"] == []
-    assert heads["compiled"]["trees"]["base"] > 4
+    assert heads["compiled"]["random"] is None
+    (constant,) = heads["compiled"]["boosted"]
+    assert constant["roots"] == [] and constant["base"] > 4
 
 
 def test_command_reports_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,20 +24,21 @@ export async function writeHandModel(folder: string): Promise<void> {
     grams: [],
     heads: {
       compiled: {
-        trees: {
-          base: 0,
-          roots: [0],
-          feature: [featureNames.indexOf('broken')],
-          threshold: [0.5],
-          left: [-1],
-          right: [-2],
-          missing: [0],
-          leaves: [3, -3],
-        },
+        boosted: [
+          {
+            base: 0,
+            roots: [0],
+            feature: [featureNames.indexOf('broken')],
+            threshold: [0.5],
+            left: [-1],
+            right: [-2],
+            missing: [0],
+            leaves: [3, -3],
+          },
+        ],
         random: null,
-        linear: null,
       },
-      correct: { trees: constant(Math.log(3)), random: null, linear: null },
+      correct: { boosted: [constant(Math.log(3))], random: null },
       correctOnceBuilt: null,
       invalid: null,
       ran: null,
