@@ -108,7 +108,7 @@ export interface FamilyCounts {
 export class Kval {
   readonly config: Config;
   readonly storePath: string;
-  #store: LabelStore | undefined;
+  #store: Promise<LabelStore> | undefined;
   #pool: WorkerPool | undefined;
   readonly #shapes = new Map<string, Promise<Problem>>();
   readonly #onNotice: ((text: string) => void) | undefined;
@@ -125,14 +125,9 @@ export class Kval {
   }
 
   /** The label store; made, with the starter problems in it, where there is none. */
-  async store(): Promise<LabelStore> {
-    if (this.#store !== undefined) return this.#store;
-    mkdirSync(dirname(this.storePath), { recursive: true });
-    const store = LabelStore.open(this.storePath);
-    this.#store = store;
-    const starter = await readProblems(this.config.starterFolder);
-    store.putProblems(starter.items.filter((problem) => store.problem(problem.id)?.sourceHash !== problem.sourceHash));
-    return store;
+  store(): Promise<LabelStore> {
+    this.#store ??= this.#openStore();
+    return this.#store;
   }
 
   pool(): WorkerPool {
@@ -401,7 +396,10 @@ export class Kval {
     }
   }
 
-  async simulated(model: string = this.config.embeddedModelFolder): Promise<SimulatedValidator> {
+  async simulated(
+    model: string = this.config.embeddedModelFolder,
+    signal?: AbortSignal,
+  ): Promise<SimulatedValidator> {
     const references = referenceRuntimes(await this.store());
     const { apiKey, model: named } = this.config.endpoint;
     const simulator = await openSimulator({
@@ -409,6 +407,7 @@ export class Kval {
       apiKey,
       named,
       referenceRuntimeMs: (problem) => references.get(`${problem.id} ${problem.sourceHash}`) ?? null,
+      ...(signal === undefined ? {} : { signal }),
     });
     return createSimulatedValidator({ simulator });
   }
@@ -425,9 +424,13 @@ export class Kval {
   }
 
   /** Its `state` says what was asked of whom, and whether the simulator has drifted. */
-  async hybrid(policy: HybridPolicy | string = { buildFirst: true }, model?: string): Promise<HybridValidator> {
+  async hybrid(
+    policy: HybridPolicy | string = { buildFirst: true },
+    model?: string,
+    signal?: AbortSignal,
+  ): Promise<HybridValidator> {
     const given = typeof policy === 'string' ? await readPolicyFile(policy) : policy;
-    return createHybridValidator({ real: this.real(), simulated: await this.simulated(model), policy: given });
+    return createHybridValidator({ real: this.real(), simulated: await this.simulated(model, signal), policy: given });
   }
 
   /** A problem as it must be to be judged for real: the harness has looked at its shapes, once for each version. */
@@ -592,9 +595,25 @@ export class Kval {
 
   async close(): Promise<void> {
     await this.#pool?.close();
-    this.#store?.close();
+    const store = await this.#store?.catch(() => null);
+    store?.close();
     this.#pool = undefined;
     this.#store = undefined;
+  }
+
+  async #openStore(): Promise<LabelStore> {
+    mkdirSync(dirname(this.storePath), { recursive: true });
+    const store = LabelStore.open(this.storePath);
+    try {
+      const starter = await readProblems(this.config.starterFolder);
+      store.putProblems(
+        starter.items.filter((problem) => store.problem(problem.id)?.sourceHash !== problem.sourceHash),
+      );
+      return store;
+    } catch (thrown) {
+      store.close();
+      throw thrown;
+    }
   }
 
   /** Labels of problems with other shapes must never mix, so the harness looks at every problem that is to be judged. */

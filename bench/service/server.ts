@@ -18,14 +18,16 @@ export interface ServerOptions {
   readonly home: string;
   readonly args: readonly string[];
   readonly environment?: Record<string, string>;
+  /** `listens`: what judges may come later. */
+  readonly until?: 'serves' | 'listens';
 }
 
-/** A real `kval serve` on a free port of 127.0.0.1, with a home of its own, once it has said that it is ready. */
+/** A real `kval serve` on a free port of 127.0.0.1, with a home of its own, once it has said that it serves verdicts. */
 export async function startServer({ root }: Pick<Config, 'root'>, options: ServerOptions): Promise<Server> {
-  const { home, args, environment = {} } = options;
+  const { home, args, environment = {}, until = 'serves' } = options;
   const command = [join(root, 'dist', 'cli.js'), 'serve', '--port', '0', '--log-level', 'warn', ...args];
   const child = spawnServer(command, { KVAL_HOME: home, ...environment });
-  const url = await readyUrl(child);
+  const url = await urlOf(child, until === 'serves' ? /serves \w+ verdicts at (\S+);/ : /listens at (\S+)\n/);
   const pid = child.pid ?? 0;
   return {
     url,
@@ -43,7 +45,7 @@ function spawnServer(command: readonly string[], env: Record<string, string>) {
   return execa(process.execPath, command, { reject: false, all: true, buffer: false, env });
 }
 
-async function readyUrl(child: Server['child']): Promise<string> {
+async function urlOf(child: Server['child'], words: RegExp): Promise<string> {
   let said = '';
   const ended = child.then(() => {
     throw new Error(`kval serve ended before it was ready:\n${said}`);
@@ -52,7 +54,7 @@ async function readyUrl(child: Server['child']): Promise<string> {
   for (;;) {
     const [piece] = await Promise.race([once(child.all, 'data'), ended]);
     said += String(piece);
-    const url = /serves \w+ verdicts at (\S+);/.exec(said)?.[1];
+    const url = words.exec(said)?.[1];
     if (url === undefined) continue;
     // Nobody reads on, and a full pipe would stop the service.
     child.all.resume();

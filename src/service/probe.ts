@@ -37,11 +37,17 @@ export function openProbe(kval: Kval, modes: Modes): Probe {
     void ask(present);
   };
   const waitMs = (): number => (answered === null ? 2_000 : freshMs);
-  askOnce(modes.present());
+
+  void modes.opened.then(
+    () => askOnce(modes.present()),
+    () => {},
+  );
 
   return {
     missing() {
       const present = modes.present();
+      const opening = modes.missing();
+      if (opening !== null) return `${present.mode}: ${opening}`;
       askOnce(present);
       return answered === present ? null : `${present.mode}: ${missing}`;
     },
