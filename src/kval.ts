@@ -396,10 +396,7 @@ export class Kval {
     }
   }
 
-  async simulated(
-    model: string = this.config.embeddedModelFolder,
-    signal?: AbortSignal,
-  ): Promise<SimulatedValidator> {
+  async simulated(model: string = this.config.embeddedModelFolder, signal?: AbortSignal): Promise<SimulatedValidator> {
     const references = referenceRuntimes(await this.store());
     const { apiKey, model: named } = this.config.endpoint;
     const simulator = await openSimulator({

@@ -2,12 +2,12 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type LocalRedis, noRedis, startRedis } from '../../bench/service/redis.js';
 import { LabelStore } from '../../src/labels/store.js';
 import { testFolder } from '../worker/fixture.js';
-import { noRedis, startRedis, type TestRedis } from './redis.js';
 
 const root = join(import.meta.dirname, '..', '..');
-let redis: TestRedis;
+let redis: LocalRedis;
 
 function kval(...args: string[]) {
   return execa(process.execPath, [join(root, 'dist', 'cli.js'), ...args], { reject: false, all: true });

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type LocalRedis, noRedis, startRedis } from '../../bench/service/redis.js';
 import { type Job, jobKey } from '../../src/candidate.js';
 import { packJob, readFailure } from '../../src/queue/message.js';
 import { createQueuedValidator, type QueuedOptions, type QueuedValidator } from '../../src/queue/queued.js';
@@ -9,10 +10,9 @@ import type { SecondProcess } from '../labels/second-process.js';
 import { conforms } from '../validator/conformance.js';
 import { testFolder } from '../worker/fixture.js';
 import { begun, box, job, kval, startBox, until } from './boxes.js';
-import { noRedis, startRedis, type TestRedis } from './redis.js';
 
 /** Each test has a database of its own, so that none takes the jobs of another. */
-let redis: TestRedis;
+let redis: LocalRedis;
 let databases = 1;
 const fresh = (): string => `${redis.url}/${databases++}`;
 

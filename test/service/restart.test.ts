@@ -43,7 +43,10 @@ describe('kval serve, killed and started again', () => {
     const body = { kernel, problem_id: problemId, no_cache: true };
     const one = { body, headers: { 'idempotency-key': 'one' } };
     const many = { body: { items: [body, { kernel }] }, headers: { 'idempotency-key': 'one' } };
-    const [single, batch] = [await ask(`${first.url}/v1/validate`, one), await ask(`${first.url}/v1/validate:batch`, many)];
+    const [single, batch] = [
+      await ask(`${first.url}/v1/validate`, one),
+      await ask(`${first.url}/v1/validate:batch`, many),
+    ];
     expect([single.status, batch.status]).toEqual([200, 200]);
     await kill(first);
     const second = await start('answers', args);
@@ -66,13 +69,13 @@ describe('kval serve, killed and started again', () => {
     const names = put.json.hybrid.policy;
     expect(names).toHaveLength(2);
     await kill(first);
-    const second = await start('mode', [...args, '--log-level', 'info']);
+    const second = await start('mode', args);
     expect(await modeOf(second)).toMatchObject({ mode: 'hybrid', chosen_by: 'kept', hybrid: { policy: names } });
     await kill(second);
     const third = await start('mode', [...args, '--mode', 'simulated']);
     expect(await modeOf(third)).toMatchObject({ mode: 'simulated', chosen_by: 'command-line' });
     await kill(third);
-    expect(await modeOf(await start('mode', args))).toMatchObject({ mode: 'real', chosen_by: 'default' });
+    expect(await modeOf(await start('mode', args, 'listens'))).toMatchObject({ mode: 'real', chosen_by: 'default' });
   });
 });
 
@@ -82,7 +85,11 @@ describe('kval serve, without what judges', () => {
     const hanging = createServer((socket) => held.add(socket.on('error', () => {})));
     await once(hanging.listen(0, '127.0.0.1'), 'listening');
     const port = portOf(hanging.address());
-    const { url } = await start('hanging', ['--mode', 'simulated', '--model', `http://127.0.0.1:${port}/v1`], 'listens');
+    const { url } = await start(
+      'hanging',
+      ['--mode', 'simulated', '--model', `http://127.0.0.1:${port}/v1`],
+      'listens',
+    );
     while (held.size === 0) await sleep(10);
 
     const ready = await ask(`${url}/readyz`);
@@ -90,7 +97,10 @@ describe('kval serve, without what judges', () => {
     expect((await ask(`${url}/livez`)).status).toBe(200);
     const body = { kernel, problem_id: problemId };
     const refused = await ask(`${url}/v1/validate`, { body });
-    expect([refused.status, refused.json.error]).toEqual([503, expect.objectContaining({ code: 'starting', retry: true })]);
+    expect([refused.status, refused.json.error]).toEqual([
+      503,
+      expect.objectContaining({ code: 'starting', retry: true }),
+    ]);
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await ask(`${url}/v1/validate`, { body: { ...body, kernel: 'no' } })).json.status).toBe('invalid');
     const job = (await ask(`${url}/v1/jobs`, { body })).json;
