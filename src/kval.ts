@@ -31,6 +31,7 @@ import { type CandidateWords, selectCandidates, selectProblems } from './labels/
 import { LabelStore } from './labels/store.js';
 import { type ModelCard, modelCardSchema } from './model-card.js';
 import type { Problem } from './problem.js';
+import type { Shapes } from './queue/message.js';
 import { createQueuedValidator, type QueuedValidator } from './queue/queued.js';
 import { runWorker, type WorkReport } from './queue/work.js';
 import { type AgentReport, buildAgentReport } from './report/agents/agent-report.js';
@@ -110,6 +111,8 @@ export class Kval {
   readonly storePath: string;
   #store: Promise<LabelStore> | undefined;
   #pool: WorkerPool | undefined;
+  /** For what is asked of other boxes beside verdicts. */
+  #boxes: QueuedValidator | undefined;
   readonly #shapes = new Map<string, Promise<Problem>>();
   readonly #onNotice: ((text: string) => void) | undefined;
 
@@ -142,6 +145,13 @@ export class Kval {
   /** What executes kernels here: `auto` takes a GPU where there is one, else CUDA in software. */
   async chooseDevice(wanted: WantedDevice, signal?: AbortSignal): Promise<ChosenDevice> {
     return chooseDevice(await this.hello(signal), wanted);
+  }
+
+  /** Whether whoever judges for real is there: the harness of this machine, or a worker behind the queue. */
+  async answers(signal?: AbortSignal): Promise<void> {
+    const boxes = this.#elsewhere();
+    if (boxes === null) await this.hello(signal);
+    else await boxes.reach();
   }
 
   doctor(): Promise<Check[]> {
@@ -358,10 +368,7 @@ export class Kval {
 
   /** The harness: of this machine, or of the boxes behind the queue that the configuration names. */
   real(): RealValidator | QueuedValidator {
-    const { queue } = this.config;
-    if (queue === null) return createRealValidator({ pool: this.pool(), config: this.config });
-    const notices = this.#onNotice === undefined ? {} : { onNotice: this.#onNotice };
-    return createQueuedValidator({ url: queue, kval: this.version, ...notices });
+    return this.#queued() ?? createRealValidator({ pool: this.pool(), config: this.config });
   }
 
   /** Judges what others put on a queue, until told to stop. `concurrency`: builds at once, and executions in software. */
@@ -389,6 +396,7 @@ export class Kval {
         kval: this.version,
         lanes: { none: concurrency, ...(device === 'none' ? {} : { [device]: executors }) },
         open: (onProgress) => createRealValidator({ pool, config, onProgress }),
+        describe: (problem, signal) => describe(pool, problem, signal),
         onServing: (queue) => rest.onServing(`takes jobs from ${queue}; builds: ${concurrency} at once; ${words}`),
       });
     } finally {
@@ -591,9 +599,11 @@ export class Kval {
   }
 
   async close(): Promise<void> {
+    await this.#boxes?.close();
     await this.#pool?.close();
     const store = await this.#store?.catch(() => null);
     store?.close();
+    this.#boxes = undefined;
     this.#pool = undefined;
     this.#store = undefined;
   }
@@ -620,19 +630,34 @@ export class Kval {
       problems.map(async (problem) => {
         const atSmall = small && problem.hasSmall;
         if (problem.shapeHash !== null && !atSmall) return problem;
-        const { result } = await this.pool().ask(describeProblem, {
-          about: problem.id,
-          on: 'build',
-          params: () => ({ source: problem.source }),
-          signal,
-        });
-        if (atSmall) return { ...problem, shapeHash: result.smallShapeHash };
-        const shaped = { ...problem, shapeHash: result.shapeHash };
-        if (result.shapeHash !== null) store.putProblems([shaped]);
+        const { shapeHash, smallShapeHash } =
+          (await this.#elsewhere()?.describe(problem, signal)) ?? (await describe(this.pool(), problem, signal));
+        if (atSmall) return { ...problem, shapeHash: smallShapeHash };
+        const shaped = { ...problem, shapeHash };
+        if (shapeHash !== null) store.putProblems([shaped]);
         return shaped;
       }),
     );
   }
+
+  /** The other boxes, once for all that is asked of them beside verdicts; null without a queue. */
+  #elsewhere(): QueuedValidator | null {
+    this.#boxes ??= this.#queued() ?? undefined;
+    return this.#boxes ?? null;
+  }
+
+  #queued(): QueuedValidator | null {
+    const { queue } = this.config;
+    if (queue === null) return null;
+    const notices = this.#onNotice === undefined ? {} : { onNotice: this.#onNotice };
+    return createQueuedValidator({ url: queue, kval: this.version, ...notices });
+  }
+}
+
+async function describe(pool: WorkerPool, problem: Problem, signal: AbortSignal | undefined): Promise<Shapes> {
+  const { source, id: about } = problem;
+  const asked = await pool.ask(describeProblem, { about, on: 'build', params: () => ({ source }), signal });
+  return asked.result;
 }
 
 type Arrived = ImportedCandidate & { readonly line: number | null };

@@ -73,7 +73,9 @@ async function withBoxes(
         const args = [...common, '--concurrency', '1', '--lock', '5'];
         workers.push(await startWorker(config, { home: join(boxes, String(box)), args }));
       }
-      const found = await withServer(config, { mode: 'real', args: common }, (server, home) =>
+      // The service's own box has no harness.
+      const environment = { KVAL_PYTHON: 'no-python-here' };
+      const found = await withServer(config, { mode: 'real', args: common, environment }, (server, home) =>
         look({ redis, server, workers, home }),
       );
       await Promise.all(workers.map((worker) => worker.stop()));

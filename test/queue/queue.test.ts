@@ -69,6 +69,18 @@ describe.skipIf(noRedis !== null)(`many boxes${noRedis === null ? '' : ` (no Red
     expect([await counts(url), await counts(url, 'cuda')]).toEqual([nothing, nothing]);
   });
 
+  test('shapes of a problem are told by any box, and who asks hears where there is none', async () => {
+    const url = fresh();
+    const validator = client(url);
+    await expect(validator.reach()).rejects.toMatchObject({ code: 'endpoint-failed', retry: true });
+    await box(url);
+    await validator.reach();
+    const { problem } = job('fine');
+    const shapes = { shapeHash: 's'.repeat(64), smallShapeHash: null };
+    expect(await Promise.all([1, 2].map(() => validator.describe(problem)))).toEqual([shapes, shapes]);
+    expect(await counts(url)).toEqual(nothing);
+  });
+
   test('two boxes work at the same time, and the same job asked for twice is judged once', async () => {
     const url = fresh();
     const folder = testFolder();
