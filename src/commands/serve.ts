@@ -97,7 +97,7 @@ async function serve(kval: Kval, options: Options): Promise<void> {
     ...choice,
     own: { ...(model === undefined ? {} : { model }), ...(policy === undefined ? {} : { policy }) },
     prepare,
-    onChange: kept.keep,
+    onChange: (wanted) => kept.keep(wanted),
     onNotice: say,
   });
   const judge = await openJudge({
@@ -153,12 +153,15 @@ function choiceOf({ mode, policy }: Options, kept: KeptMode): Pick<ModesOptions,
 }
 
 /** What holds where a request names no settings: the device is looked for once a mode needs it. */
-function openDevices(kval: Kval, options: Options): { prepare(mode: Mode): Promise<void>; settings(): Settings } {
+function openDevices(
+  kval: Kval,
+  options: Options,
+): { readonly prepare: (mode: Mode) => Promise<void>; readonly settings: () => Settings } {
   let found: Settings | null = null;
   const unfound = settingsSchema.parse({});
   return {
     settings: () => found ?? unfound,
-    async prepare(mode) {
+    prepare: async (mode) => {
       if (mode !== 'simulated') found ??= await settingsOf(kval, { ...options });
     },
   };
