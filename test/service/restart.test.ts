@@ -57,7 +57,7 @@ describe('kval serve, killed and started again', () => {
     expect(other.status).toBe(422);
   });
 
-  it('keeps the mode that a client asked for, until the command line names one', async () => {
+  it('keeps the mode that a client asked for, until the command line names one', { timeout: 120_000 }, async () => {
     const args = ['--model', model, '--device', 'none'];
     const modeOf = async ({ url }: Server) => (await ask(`${url}/v1/mode`)).json;
     const first = await start('mode', args);
@@ -115,13 +115,21 @@ describe('kval serve, without what judges', () => {
     while ((await ask(`${url}/readyz`)).status !== 200) await sleep(50);
   });
 
+  it('ends when it is told to, though jobs wait, and the next start does them', async () => {
+    const first = await start('waiting', ['--mode', 'simulated', '--model', 'http://127.0.0.1:9/v1'], 'listens');
+    const job = (await ask(`${first.url}/v1/jobs`, { body: { kernel, problem_id: problemId } })).json;
+    expect(await first.stop()).toBe(0);
+    const second = await start('waiting', ['--mode', 'simulated', '--model', model]);
+    expect((await ask(`${second.url}${job.url}?wait=60`)).json).toMatchObject({ id: job.id, status: 'done' });
+  });
+
   it('ends with the advice for what no waiting mends', async () => {
     const args = ['--mode', 'simulated', '--model', join(folder.path, 'nothing')];
     const { child } = await start('nothing', args, 'listens');
     expect((await child).exitCode).toBe(errorTable['model-missing'].exit);
   });
 
-  it('takes another mode while it waits for the first', async () => {
+  it('takes another mode while it waits for the first', { timeout: 120_000 }, async () => {
     const args = ['--mode', 'simulated', '--model', 'http://127.0.0.1:9/v1', '--device', 'none'];
     const server = await start('other', args, 'listens');
     const put = await ask(`${server.url}/v1/mode`, { method: 'PUT', body: { mode: 'real' } });
