@@ -125,7 +125,7 @@ async function serve(kval: Kval, options: Options): Promise<void> {
     }
     await app.http.listen({ host, port });
     const url = urlOf(app.http.server.address(), host);
-    print(`kval listens at ${url}`);
+    say(`kval listens at ${url}`);
     const stopped = untilStopped();
     await Promise.race([modes.opened, stopped]).catch((thrown: unknown) => {
       if (!stop.signal.aborted) throw thrown;
