@@ -103,6 +103,11 @@ const table = {
     http: 503,
     fix: 'The service finishes what it has accepted and then ends; ask again when it has been started anew.',
   },
+  starting: {
+    exit: 25,
+    http: 503,
+    fix: 'GET /readyz says what is missing; once it is there the service judges, without a restart. Ask again until then.',
+  },
   interrupted: { exit: 130, http: 499, fix: 'Run the same command again; it continues where it stopped.' },
   internal: { exit: 70, http: 500, fix: 'This is a defect of kval; please report it with the text above.' },
 } as const;

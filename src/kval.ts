@@ -31,6 +31,7 @@ import { type CandidateWords, selectCandidates, selectProblems } from './labels/
 import { LabelStore } from './labels/store.js';
 import { type ModelCard, modelCardSchema } from './model-card.js';
 import type { Problem } from './problem.js';
+import type { Shapes } from './queue/message.js';
 import { createQueuedValidator, type QueuedValidator } from './queue/queued.js';
 import { runWorker, type WorkReport } from './queue/work.js';
 import { type AgentReport, buildAgentReport } from './report/agents/agent-report.js';
@@ -108,8 +109,10 @@ export interface FamilyCounts {
 export class Kval {
   readonly config: Config;
   readonly storePath: string;
-  #store: LabelStore | undefined;
+  #store: Promise<LabelStore> | undefined;
   #pool: WorkerPool | undefined;
+  /** For what is asked of other boxes beside verdicts. */
+  #boxes: QueuedValidator | undefined;
   readonly #shapes = new Map<string, Promise<Problem>>();
   readonly #onNotice: ((text: string) => void) | undefined;
 
@@ -125,14 +128,9 @@ export class Kval {
   }
 
   /** The label store; made, with the starter problems in it, where there is none. */
-  async store(): Promise<LabelStore> {
-    if (this.#store !== undefined) return this.#store;
-    mkdirSync(dirname(this.storePath), { recursive: true });
-    const store = LabelStore.open(this.storePath);
-    this.#store = store;
-    const starter = await readProblems(this.config.starterFolder);
-    store.putProblems(starter.items.filter((problem) => store.problem(problem.id)?.sourceHash !== problem.sourceHash));
-    return store;
+  store(): Promise<LabelStore> {
+    this.#store ??= this.#openStore();
+    return this.#store;
   }
 
   pool(): WorkerPool {
@@ -147,6 +145,13 @@ export class Kval {
   /** What executes kernels here: `auto` takes a GPU where there is one, else CUDA in software. */
   async chooseDevice(wanted: WantedDevice, signal?: AbortSignal): Promise<ChosenDevice> {
     return chooseDevice(await this.hello(signal), wanted);
+  }
+
+  /** Whether whoever judges for real is there: the harness of this machine, or a worker behind the queue. */
+  async answers(signal?: AbortSignal): Promise<void> {
+    const boxes = this.#elsewhere();
+    if (boxes === null) await this.hello(signal);
+    else await boxes.reach();
   }
 
   doctor(): Promise<Check[]> {
@@ -363,10 +368,7 @@ export class Kval {
 
   /** The harness: of this machine, or of the boxes behind the queue that the configuration names. */
   real(): RealValidator | QueuedValidator {
-    const { queue } = this.config;
-    if (queue === null) return createRealValidator({ pool: this.pool(), config: this.config });
-    const notices = this.#onNotice === undefined ? {} : { onNotice: this.#onNotice };
-    return createQueuedValidator({ url: queue, kval: this.version, ...notices });
+    return this.#queued() ?? createRealValidator({ pool: this.pool(), config: this.config });
   }
 
   /** Judges what others put on a queue, until told to stop. `concurrency`: builds at once, and executions in software. */
@@ -394,6 +396,7 @@ export class Kval {
         kval: this.version,
         lanes: { none: concurrency, ...(device === 'none' ? {} : { [device]: executors }) },
         open: (onProgress) => createRealValidator({ pool, config, onProgress }),
+        describe: (problem, signal) => describe(pool, problem, signal),
         onServing: (queue) => rest.onServing(`takes jobs from ${queue}; builds: ${concurrency} at once; ${words}`),
       });
     } finally {
@@ -401,7 +404,7 @@ export class Kval {
     }
   }
 
-  async simulated(model: string = this.config.embeddedModelFolder): Promise<SimulatedValidator> {
+  async simulated(model: string = this.config.embeddedModelFolder, signal?: AbortSignal): Promise<SimulatedValidator> {
     const references = referenceRuntimes(await this.store());
     const { apiKey, model: named } = this.config.endpoint;
     const simulator = await openSimulator({
@@ -409,6 +412,7 @@ export class Kval {
       apiKey,
       named,
       referenceRuntimeMs: (problem) => references.get(`${problem.id} ${problem.sourceHash}`) ?? null,
+      ...(signal === undefined ? {} : { signal }),
     });
     return createSimulatedValidator({ simulator });
   }
@@ -425,9 +429,13 @@ export class Kval {
   }
 
   /** Its `state` says what was asked of whom, and whether the simulator has drifted. */
-  async hybrid(policy: HybridPolicy | string = { buildFirst: true }, model?: string): Promise<HybridValidator> {
+  async hybrid(
+    policy: HybridPolicy | string = { buildFirst: true },
+    model?: string,
+    signal?: AbortSignal,
+  ): Promise<HybridValidator> {
     const given = typeof policy === 'string' ? await readPolicyFile(policy) : policy;
-    return createHybridValidator({ real: this.real(), simulated: await this.simulated(model), policy: given });
+    return createHybridValidator({ real: this.real(), simulated: await this.simulated(model, signal), policy: given });
   }
 
   /** A problem as it must be to be judged for real: the harness has looked at its shapes, once for each version. */
@@ -591,10 +599,28 @@ export class Kval {
   }
 
   async close(): Promise<void> {
+    await this.#boxes?.close();
     await this.#pool?.close();
-    this.#store?.close();
+    const store = await this.#store?.catch(() => null);
+    store?.close();
+    this.#boxes = undefined;
     this.#pool = undefined;
     this.#store = undefined;
+  }
+
+  async #openStore(): Promise<LabelStore> {
+    mkdirSync(dirname(this.storePath), { recursive: true });
+    const store = LabelStore.open(this.storePath);
+    try {
+      const starter = await readProblems(this.config.starterFolder);
+      store.putProblems(
+        starter.items.filter((problem) => store.problem(problem.id)?.sourceHash !== problem.sourceHash),
+      );
+      return store;
+    } catch (thrown) {
+      store.close();
+      throw thrown;
+    }
   }
 
   /** Labels of problems with other shapes must never mix, so the harness looks at every problem that is to be judged. */
@@ -604,19 +630,34 @@ export class Kval {
       problems.map(async (problem) => {
         const atSmall = small && problem.hasSmall;
         if (problem.shapeHash !== null && !atSmall) return problem;
-        const { result } = await this.pool().ask(describeProblem, {
-          about: problem.id,
-          on: 'build',
-          params: () => ({ source: problem.source }),
-          signal,
-        });
-        if (atSmall) return { ...problem, shapeHash: result.smallShapeHash };
-        const shaped = { ...problem, shapeHash: result.shapeHash };
-        if (result.shapeHash !== null) store.putProblems([shaped]);
+        const { shapeHash, smallShapeHash } =
+          (await this.#elsewhere()?.describe(problem, signal)) ?? (await describe(this.pool(), problem, signal));
+        if (atSmall) return { ...problem, shapeHash: smallShapeHash };
+        const shaped = { ...problem, shapeHash };
+        if (shapeHash !== null) store.putProblems([shaped]);
         return shaped;
       }),
     );
   }
+
+  /** The other boxes, once for all that is asked of them beside verdicts; null without a queue. */
+  #elsewhere(): QueuedValidator | null {
+    this.#boxes ??= this.#queued() ?? undefined;
+    return this.#boxes ?? null;
+  }
+
+  #queued(): QueuedValidator | null {
+    const { queue } = this.config;
+    if (queue === null) return null;
+    const notices = this.#onNotice === undefined ? {} : { onNotice: this.#onNotice };
+    return createQueuedValidator({ url: queue, kval: this.version, ...notices });
+  }
+}
+
+async function describe(pool: WorkerPool, problem: Problem, signal: AbortSignal | undefined): Promise<Shapes> {
+  const { source, id: about } = problem;
+  const asked = await pool.ask(describeProblem, { about, on: 'build', params: () => ({ source }), signal });
+  return asked.result;
 }
 
 type Arrived = ImportedCandidate & { readonly line: number | null };

@@ -12,7 +12,7 @@ export interface BadEngine {
 }
 
 /** A language model's server that behaves while it is being looked over, and then as it is told. */
-export async function startBadEngine(): Promise<BadEngine> {
+export async function startBadEngine({ port: wanted = 0 } = {}): Promise<BadEngine> {
   const held = new Set<ServerResponse>();
   const say = (response: ServerResponse, body: unknown): void => {
     response.setHeader('content-type', 'application/json');
@@ -32,7 +32,7 @@ export async function startBadEngine(): Promise<BadEngine> {
         return say(response, { id: 'a', choices: [choice] });
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(wanted, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
   const engine: BadEngine = {

@@ -1,37 +1,67 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Config } from '../../src/config.js';
 
-export interface Server {
-  readonly url: string;
+export interface Running {
   readonly pid: number;
-  /** Resident memory in MiB. */
-  rssMib(): number;
-  readonly child: ReturnType<typeof spawnServer>;
+  readonly child: ReturnType<typeof spawnKval>;
   /** SIGTERM, and the exit status. */
   stop(): Promise<number | undefined>;
 }
 
-export interface ServerOptions {
+export interface Server extends Running {
+  readonly url: string;
+  /** Resident memory in MiB. */
+  rssMib(): number;
+  /** Open files and sockets. */
+  openFiles(): number;
+}
+
+export interface RunOptions {
   readonly home: string;
   readonly args: readonly string[];
   readonly environment?: Record<string, string>;
+  /** A command that runs kval's, to put it somewhere. */
+  readonly within?: readonly string[];
 }
 
-/** A real `kval serve` on a free port of 127.0.0.1, with a home of its own, once it has said that it is ready. */
-export async function startServer({ root }: Pick<Config, 'root'>, options: ServerOptions): Promise<Server> {
-  const { home, args, environment = {} } = options;
-  const command = [join(root, 'dist', 'cli.js'), 'serve', '--port', '0', '--log-level', 'warn', ...args];
-  const child = spawnServer(command, { KVAL_HOME: home, ...environment });
-  const url = await readyUrl(child);
-  const pid = child.pid ?? 0;
+export interface ServerOptions extends RunOptions {
+  /** `listens`: what judges may come later. */
+  readonly until?: 'serves' | 'listens';
+}
+
+/** A real `kval serve` on a free port of 127.0.0.1, with a home of its own, once it has said that it serves verdicts. */
+export async function startServer(config: Pick<Config, 'root'>, options: ServerOptions): Promise<Server> {
+  const { args, until = 'serves' } = options;
+  const words = until === 'serves' ? /serves \w+ verdicts at (\S+);/ : /listens at (\S+)\n/;
+  const serve = ['serve', '--port', '0', '--log-level', 'warn', ...args];
+  const { said, ...running } = await start(config, { ...options, args: serve }, words);
   return {
-    url,
-    pid,
+    ...running,
+    url: said,
+    rssMib: () => Number(readFileSync(`/proc/${running.pid}/statm`, 'utf8').split(' ')[1]) / 256,
+    openFiles: () => readdirSync(`/proc/${running.pid}/fd`).length,
+  };
+}
+
+/** A real `kval worker`, with a home of its own, once it takes jobs. */
+export async function startWorker(config: Pick<Config, 'root'>, options: RunOptions): Promise<Running> {
+  return start(config, { ...options, args: ['worker', ...options.args] }, /takes jobs from (\S+);/);
+}
+
+async function start(
+  { root }: Pick<Config, 'root'>,
+  { home, args, environment = {}, within = [] }: RunOptions,
+  words: RegExp,
+): Promise<Running & { readonly said: string }> {
+  const command = [...within, process.execPath, join(root, 'dist', 'cli.js'), ...args];
+  const child = spawnKval(command, { KVAL_HOME: home, ...environment });
+  return {
+    said: await heard(child, words),
     child,
-    rssMib: () => Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) / 256,
+    pid: child.pid ?? 0,
     async stop() {
       child.kill('SIGTERM');
       return (await child).exitCode;
@@ -39,23 +69,23 @@ export async function startServer({ root }: Pick<Config, 'root'>, options: Serve
   };
 }
 
-function spawnServer(command: readonly string[], env: Record<string, string>) {
-  return execa(process.execPath, command, { reject: false, all: true, buffer: false, env });
+function spawnKval([program = '', ...args]: readonly string[], env: Record<string, string>) {
+  return execa(program, args, { reject: false, all: true, buffer: false, env });
 }
 
-async function readyUrl(child: Server['child']): Promise<string> {
+async function heard(child: Running['child'], words: RegExp): Promise<string> {
   let said = '';
   const ended = child.then(() => {
-    throw new Error(`kval serve ended before it was ready:\n${said}`);
+    throw new Error(`kval ended before it was ready:\n${said}`);
   });
   ended.catch(() => {});
   for (;;) {
     const [piece] = await Promise.race([once(child.all, 'data'), ended]);
     said += String(piece);
-    const url = /serves \w+ verdicts at (\S+);/.exec(said)?.[1];
-    if (url === undefined) continue;
-    // Nobody reads on, and a full pipe would stop the service.
+    const found = words.exec(said)?.[1];
+    if (found === undefined) continue;
+    // Nobody reads on, and a full pipe would stop it.
     child.all.resume();
-    return url;
+    return found;
   }
 }

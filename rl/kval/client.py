@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpx2
 
@@ -28,9 +28,16 @@ from kval.exchange import (
 )
 from kval.reply import Reply, ServiceError
 
+# An async trainer has thousands of samples under way at once: a pool of 100 would make them wait unseen.
+_LIMITS = httpx2.Limits(max_connections=1024, max_keepalive_connections=64)
 
-class AsyncClient:
-    """For one event loop."""
+Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
+
+
+class _Opened(Generic[Http]):
+    """What both clients are made with."""
+
+    _transport: type[Http]
 
     def __init__(
         self,
@@ -44,12 +51,18 @@ class AsyncClient:
         if batch_size < 1 or concurrency < 1:
             raise ValueError("batch_size and concurrency are at least 1")
         where = Where.of(url, token)
-        self._http = httpx2.AsyncClient(
+        self._http: Http = self._transport(
             base_url=where.url, headers=where.headers, timeout=None, limits=_LIMITS, trust_env=False
         )
         self._timeout_s = timeout_s
         self._batch_size = batch_size
         self._concurrency = concurrency
+
+
+class AsyncClient(_Opened[httpx2.AsyncClient]):
+    """For one event loop."""
+
+    _transport = httpx2.AsyncClient
 
     async def validate(self, request: Request) -> Reply:
         """One verdict. Raises ServiceError where the service cannot judge by the deadline or refuses the request."""
@@ -135,27 +148,10 @@ class AsyncClient:
             await asyncio.sleep(answer)
 
 
-class Client:
+class Client(_Opened[httpx2.Client]):
     """For any number of threads; it works where an event loop runs (Jupyter), and blocks it as any other call does."""
 
-    def __init__(
-        self,
-        url: str | None = None,
-        token: str | None = None,
-        *,
-        timeout_s: float = 300.0,
-        batch_size: int = 64,
-        concurrency: int = 4,
-    ) -> None:
-        if batch_size < 1 or concurrency < 1:
-            raise ValueError("batch_size and concurrency are at least 1")
-        where = Where.of(url, token)
-        self._http = httpx2.Client(
-            base_url=where.url, headers=where.headers, timeout=None, limits=_LIMITS, trust_env=False
-        )
-        self._timeout_s = timeout_s
-        self._batch_size = batch_size
-        self._concurrency = concurrency
+    _transport = httpx2.Client
 
     def validate(self, request: Request) -> Reply:
         """See AsyncClient, here and below."""
@@ -228,7 +224,3 @@ class Client:
             if isinstance(answer, dict):
                 return answer
             time.sleep(answer)
-
-
-# An async trainer has thousands of samples under way at once: a pool of 100 would make them wait unseen.
-_LIMITS = httpx2.Limits(max_connections=1024, max_keepalive_connections=64)

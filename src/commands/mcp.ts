@@ -38,17 +38,19 @@ export function mcpCommands(program: Command): void {
 async function serveTool(kval: Kval, options: Options): Promise<void> {
   const { mode, policy, model } = options;
   const settings = mode === 'simulated' ? settingsSchema.parse({}) : await settingsOf(kval, options);
-  const modes = await openModes(kval, {
-    mode,
-    ...(model === undefined ? {} : { model }),
-    ...(policy === undefined ? {} : { policy }),
+  const modes = openModes({
+    kval,
+    first: { mode },
+    own: { ...(model === undefined ? {} : { model }), ...(policy === undefined ? {} : { policy }) },
   });
   const judge = await openJudge({ kval, modes, settings, reward: 'kevin', queueLimit: 2048 });
   const served = serveStdio(() => mcpServer(judge, kval.version), { transport: new StdioServerTransport() });
   try {
     if (!stop.signal.aborted) {
       const closed = { signal: stop.signal };
-      await Promise.race([once(process.stdin, 'end', closed), once(process.stdin, 'close', closed)]).catch(() => {});
+      const gone = Promise.race([once(process.stdin, 'end', closed), once(process.stdin, 'close', closed)]);
+      const ended = gone.catch(() => {});
+      await Promise.race([modes.opened.then(() => ended), ended]);
     }
   } finally {
     await served.close();

@@ -7,12 +7,15 @@ import type { Sandbox } from '../config.js';
 import { KvalError } from '../errors.js';
 import type { Kval, Mode, WantedDevice } from '../kval.js';
 import { buildApp } from '../service/app.js';
+import { openIdempotency } from '../service/idempotency.js';
 import { openJobs } from '../service/jobs.js';
 import { openJudge } from '../service/judge.js';
-import { type Modes, openModes } from '../service/modes.js';
+import { type KeptMode, openKeptMode } from '../service/kept-mode.js';
+import { type ModesOptions, openModes } from '../service/modes.js';
 import { openProbe } from '../service/probe.js';
 import { type RewardName, rewardNameSchema } from '../service/rewards.js';
 import { openRootPort } from '../service/root-port.js';
+import { openStore } from '../service/store.js';
 import { openTally } from '../service/tally.js';
 import {
   deviceOption,
@@ -23,14 +26,14 @@ import {
   storeOption,
   whole,
 } from './options.js';
-import { print, run, settingsOf, stop } from './run.js';
+import { print, run, say, settingsOf, stop } from './run.js';
 
 interface Options {
   store?: string;
   sandbox?: Sandbox;
   host: string;
   port: number;
-  mode: Mode;
+  mode?: Mode;
   reward: RewardName;
   device: WantedDevice;
   policy?: string;
@@ -49,7 +52,13 @@ export function serveCommands(program: Command): void {
     .description('judge over HTTP until stopped: native API, facades for RL frameworks, a live page')
     .option('--host <address>', 'beyond loopback only with a token', '127.0.0.1')
     .option('--port <port>', '0 takes a free one', whole, 8700)
-    .addOption(new Option('--mode <mode>', 'who judges').choices(['real', 'simulated', 'hybrid']).default('real'))
+    .addOption(
+      new Option('--mode <mode>', 'who judges; without it the mode that PUT /v1/mode set last, else real').choices([
+        'real',
+        'simulated',
+        'hybrid',
+      ]),
+    )
     .option('--policy <file>', 'of a hybrid, as `kval tune-policy` writes it; build-first without it')
     .option('--model <folder>', 'the simulator; the one that ships without it')
     .addOption(
@@ -72,15 +81,25 @@ export function serveCommands(program: Command): void {
 }
 
 async function serve(kval: Kval, options: Options): Promise<void> {
-  const { host, port, mode, policy, model, reward, queueLimit, nemoGymPort, logLevel } = options;
+  const { host, port, policy, model, reward, queueLimit, nemoGymPort, logLevel } = options;
   const token = await tokenOf(kval, options);
   if (token === null && !isLoopback(host)) {
     throw new KvalError('usage', `without a token kval serves on loopback alone, not on ${host}`, {
       fix: 'Put a secret into a file and name it with --token-file, or set KVAL_TOKEN; or leave --host out.',
     });
   }
-  const config = { mode, ...(model === undefined ? {} : { model }), ...(policy === undefined ? {} : { policy }) };
-  const { modes, settings } = await openDevices(kval, options, await openModes(kval, config), config);
+  const database = openStore({ path: join(dirname(kval.storePath), 'service.db') });
+  const kept = openKeptMode(database);
+  const choice = choiceOf(options, kept);
+  const { prepare, settings } = openDevices(kval, options);
+  const modes = openModes({
+    kval,
+    ...choice,
+    own: { ...(model === undefined ? {} : { model }), ...(policy === undefined ? {} : { policy }) },
+    prepare,
+    onChange: (wanted) => kept.keep(wanted),
+    onNotice: say,
+  });
   const judge = await openJudge({
     kval,
     modes,
@@ -91,53 +110,66 @@ async function serve(kval: Kval, options: Options): Promise<void> {
   });
   const tally = openTally(() => judge.pending());
   const jobs = openJobs({
-    path: join(dirname(kval.storePath), 'service.db'),
+    database,
     judge: (request, call) => judge.judge(request, call),
     concurrency: Math.max(1, Math.min(64, Math.floor(queueLimit / 2))),
   });
+  const idempotency = openIdempotency(database);
+  const probe = openProbe(kval, modes);
+  const app = await buildApp({ kval, judge, jobs, tally, probe, idempotency, token, logLevel });
   try {
-    const probe = openProbe(kval, modes);
-    const app = await buildApp({ kval, judge, jobs, tally, probe, token, logLevel });
+    if (choice.chosenBy === 'kept') app.http.log.info(choice.first, 'the mode is the one that was kept');
     if (nemoGymPort !== undefined) {
       const own = await openRootPort(app.http, { prefix: '/nemo-gym', port: nemoGymPort, token });
       print(`kval serves NeMo-Gym at http://127.0.0.1:${own}`);
     }
     await app.http.listen({ host, port });
-    print(`kval serves ${mode} verdicts at ${urlOf(app.http.server.address(), host)}; stop with Ctrl-C`);
-    if (!stop.signal.aborted) {
-      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
-    }
+    const url = urlOf(app.http.server.address(), host);
+    say(`kval listens at ${url}`);
+    const stopped = untilStopped();
+    await Promise.race([modes.opened, stopped]).catch((thrown: unknown) => {
+      if (!stop.signal.aborted) throw thrown;
+    });
+    if (!stop.signal.aborted) print(`kval serves ${modes.present().mode} verdicts at ${url}; stop with Ctrl-C`);
+    await stopped;
     await app.drain();
   } finally {
     await jobs.close();
+    await app.http.close();
     await modes.close();
+    database.close();
   }
 }
 
+/** What the command line names wins over what a client asked for before the last start; a mode ends that for good. */
+function choiceOf({ mode, policy }: Options, kept: KeptMode): Pick<ModesOptions, 'first' | 'chosenBy'> {
+  const before = kept.read();
+  if (mode !== undefined) kept.forget();
+  if (mode !== undefined || before === null) {
+    return { first: { mode: mode ?? 'real' }, chosenBy: mode === undefined ? 'default' : 'command-line' };
+  }
+  const own = policy ?? before.policy;
+  return { first: { mode: before.mode, ...(own === undefined ? {} : { policy: own }) }, chosenBy: 'kept' };
+}
+
 /** What holds where a request names no settings: the device is looked for once a mode needs it. */
-async function openDevices(
+function openDevices(
   kval: Kval,
   options: Options,
-  modes: Modes,
-  { policy, model }: { policy?: string; model?: string },
-): Promise<{ modes: Modes; settings: () => Settings }> {
+): { readonly prepare: (mode: Mode) => Promise<void>; readonly settings: () => Settings } {
   let found: Settings | null = null;
-  const find = async (mode: Mode): Promise<void> => {
-    if (mode !== 'simulated') found ??= await settingsOf(kval, { ...options });
-  };
-  await find(modes.present().mode);
   const unfound = settingsSchema.parse({});
   return {
     settings: () => found ?? unfound,
-    modes: {
-      ...modes,
-      async change(config) {
-        await find(config.mode);
-        const own = { ...(model === undefined ? {} : { model }), ...(policy === undefined ? {} : { policy }) };
-        await modes.change({ ...own, ...config });
-      },
+    prepare: async (mode) => {
+      if (mode !== 'simulated') found ??= await settingsOf(kval, { ...options });
     },
   };
+}
+
+async function untilStopped(): Promise<void> {
+  if (stop.signal.aborted) return;
+  await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
 }
 
 async function tokenOf(kval: Kval, { tokenFile }: Options): Promise<string | null> {

@@ -1,26 +1,23 @@
 import { Queue, QueueEvents, QueueEventsProducer } from 'bullmq';
-import type { Job } from '../candidate.js';
-import { aboutJob } from '../validator/real.js';
-import type { Measured } from '../verdict.js';
+import { KvalError } from '../errors.js';
 import { leavable, throwIfAborted } from '../worker/interrupt.js';
 import { type Progress, progressSchema } from '../worker/protocol.js';
 import { noticeOnce, type QueueAddress, queuePrefix, reach, withinMs } from './connection.js';
 import { type Ending, watchEndings } from './endings.js';
-import { type Lane, messageId, packJob, readFailure, readVerdict } from './message.js';
+import { type Lane, type Order, readFailure } from './message.js';
 
 export interface LineOptions {
   readonly address: QueueAddress;
-  /** The version of this kval; a worker of another one is refused. */
-  readonly kval: string;
-  readonly onProgress?: (job: Job, progress: Progress) => void;
   /** Told what no verdict tells: Redis is away, no worker is there. */
   readonly onNotice?: (text: string) => void;
 }
 
 /** The client's end of one queue. */
 export interface Line {
-  /** Puts a job there and waits for its verdict. The same job asked for twice is judged once. */
-  ask(job: Job, signal: AbortSignal | undefined): Promise<Measured>;
+  /** Puts an order there and waits for what a worker answers, not read yet. The same asked for twice is done once. */
+  ask(order: Order, signal: AbortSignal | undefined, onProgress?: (progress: Progress) => void): Promise<unknown>;
+  /** Throws where Redis does not answer, or no worker serves this queue. */
+  reach(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -30,12 +27,12 @@ const tries = 3;
 const goodbyeMs = 3_000;
 
 interface Asked {
-  readonly answer: Promise<Measured>;
+  readonly answer: Promise<unknown>;
   readonly stop: AbortController;
   waiting: number;
 }
 
-export function openLine(lane: Lane, { address, kval, onProgress, onNotice }: LineOptions): Line {
+export function openLine(lane: Lane, { address, onNotice }: LineOptions): Line {
   const common = { connection: address.connection, prefix: queuePrefix };
   const queue = new Queue(lane, common);
   const events = new QueueEvents(lane, common);
@@ -50,69 +47,77 @@ export function openLine(lane: Lane, { address, kval, onProgress, onNotice }: Li
   orders.on('error', failed);
   let reached: Promise<void> | undefined;
 
-  function ask(job: Job, signal: AbortSignal | undefined): Promise<Measured> {
-    const id = messageId(job, kval);
-    const one = asked.get(id) ?? begin(id, job);
+  const ask: Line['ask'] = (order, signal, onProgress) => {
+    const one = asked.get(order.id) ?? begin(order, onProgress);
     one.waiting += 1;
-    return leavable(signal, aboutJob(job), () => one.answer).finally(() => {
+    return leavable(signal, order.about, () => one.answer).finally(() => {
       one.waiting -= 1;
       if (one.waiting === 0) one.stop.abort();
     });
-  }
+  };
 
-  function begin(id: string, job: Job): Asked {
+  function begin(order: Order, onProgress?: (progress: Progress) => void): Asked {
+    const { id } = order;
     const stop = new AbortController();
     const forget = (): void => {
       if (asked.get(id) === one) asked.delete(id);
     };
-    const one: Asked = { stop, waiting: 0, answer: judge(id, job, stop.signal).finally(forget) };
+    const one: Asked = { stop, waiting: 0, answer: answerOf(order, stop.signal, onProgress).finally(forget) };
     one.answer.catch(() => {}); // whoever waits for it hears of it
     stop.signal.addEventListener('abort', forget, { once: true });
     asked.set(id, one);
     return one;
   }
 
-  async function judge(id: string, job: Job, signal: AbortSignal): Promise<Measured> {
-    const about = aboutJob(job);
+  async function answerOf(
+    order: Order,
+    signal: AbortSignal,
+    onProgress: ((progress: Progress) => void) | undefined,
+  ): Promise<unknown> {
+    const { id, about } = order;
     await contact();
     for (;;) {
       throwIfAborted(signal, about);
-      const end = await once(id, job, signal);
-      // Another client took the result with it: the job is asked for again.
+      const end = await once(order, signal, onProgress);
+      // Another client took the result with it: the same is asked for again.
       if (end.kind === 'gone') continue;
       await queue.remove(id);
-      if (end.kind === 'completed') return readVerdict(end.value, job, kval);
+      if (end.kind === 'completed') return end.value;
       const error = readFailure(end.reason, about);
       // Another client asked for the same, and changed its mind.
       if (error.code !== 'interrupted') throw error;
     }
   }
 
-  async function once(id: string, job: Job, signal: AbortSignal): Promise<Ending> {
+  async function once(
+    order: Order,
+    signal: AbortSignal,
+    onProgress: ((progress: Progress) => void) | undefined,
+  ): Promise<Ending> {
     const watching = new AbortController();
-    const end = ending(id, {
-      about: aboutJob(job),
+    const end = ending(order.id, {
+      about: order.about,
       signal: AbortSignal.any([signal, watching.signal]),
       onProgress: (data) => {
         const progress = progressSchema.safeParse(data);
-        if (progress.success) onProgress?.(job, progress.data);
+        if (progress.success) onProgress?.(progress.data);
       },
       onWaiting: noticeAbsence,
     });
-    end.catch(() => {}); // heard below, once the job is there
+    end.catch(() => {}); // heard below, once the order is there
     try {
-      await put(id, job);
+      await put(order);
       return await end;
     } finally {
       watching.abort();
-      if (signal.aborted) track(withdraw(id));
+      if (signal.aborted) track(withdraw(order.id));
     }
   }
 
-  /** What failed before may go well now; what was judged for a client that is gone needs no second judgement. */
-  async function put(id: string, job: Job): Promise<void> {
+  /** What failed before may go well now; what was done for a client that is gone needs not be done again. */
+  async function put({ kind, id, data }: Order): Promise<void> {
     if ((await queue.getJobState(id)) === 'failed') await queue.remove(id);
-    await queue.add('judge', packJob(job, kval), {
+    await queue.add(kind, data, {
       jobId: id,
       attempts: tries,
       backoff: { type: 'fixed', delay: 1_000 },
@@ -135,12 +140,20 @@ export function openLine(lane: Lane, { address, kval, onProgress, onNotice }: Li
     await reached;
   }
 
+  const absence = `no worker serves the queue ${lane} at ${address.words}`;
+
   function noticeAbsence(): void {
-    const words = `no worker serves the queue ${lane} at ${address.words}; its jobs wait for one`;
     queue.getWorkersCount().then(
-      (workers) => workers === 0 && notice(words),
+      (workers) => workers === 0 && notice(`${absence}; its jobs wait for one`),
       () => {},
     );
+  }
+
+  async function reachable(): Promise<void> {
+    await contact();
+    if ((await queue.getWorkersCount()) > 0) return;
+    const fix = 'Start one: `kval worker --queue` with the same address.';
+    throw new KvalError('endpoint-failed', absence, { fix, retry: true });
   }
 
   function track(work: Promise<void>): void {
@@ -158,5 +171,5 @@ export function openLine(lane: Lane, { address, kval, onProgress, onNotice }: Li
     await withinMs(goodbyeMs, Promise.allSettled([queue.close(), events.close(), orders.close()]));
   }
 
-  return { ask, close };
+  return { ask, reach: reachable, close };
 }

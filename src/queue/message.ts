@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { candidateSchema, type Job, jobKey, type Settings, settingsSchema } from '../candidate.js';
 import { type ErrorCode, errorTable, KvalError } from '../errors.js';
-import { problemSchema, sha256 } from '../problem.js';
+import { type Problem, problemSchema, sha256 } from '../problem.js';
+import { aboutJob } from '../validator/real.js';
 import { type Measured, measuredSchema } from '../verdict.js';
 
 /** What goes through Redis between a client and a worker. Raised with every change that the other side must know of. */
-export const queueProtocol = 1;
+export const queueProtocol = 2;
 
 /** A queue for each kind of device: `none` builds on any box; `cpu` and `cuda` execute where there is one. */
 export type Lane = Settings['device'];
@@ -16,10 +17,31 @@ const jobSchema = z.object({ problem: problemSchema, candidate: candidateSchema,
 export interface Packed {
   readonly protocol: number;
   readonly kval: string;
+  readonly [content: string]: unknown;
 }
 
-/** Names a job in its queue by all that decides what a worker does: who asks for the same gets the same. */
-export function messageId(job: Job, kval: string): string {
+/** What a worker is asked: a verdict, or what the harness says of a problem's shapes. */
+export const orderKinds = ['judge', 'describe'] as const;
+
+export interface Order {
+  readonly kind: (typeof orderKinds)[number];
+  /** Names it in its queue by all that decides what a worker does: who asks for the same gets the same. */
+  readonly id: string;
+  readonly data: Packed;
+  /** Named in messages. */
+  readonly about: string;
+}
+
+export function judgeOrder(job: Job, kval: string): Order {
+  return { kind: 'judge', id: messageId(job, kval), data: packJob(job, kval), about: aboutJob(job) };
+}
+
+export function describeOrder(problem: Problem, kval: string): Order {
+  const id = sha256('describe', String(queueProtocol), kval, problem.sourceHash);
+  return { kind: 'describe', id, data: { protocol: queueProtocol, kval, problem }, about: problem.id };
+}
+
+function messageId(job: Job, kval: string): string {
   const { device, buildPath, buildTimeoutMs, trials, timingTrials, executeTimeoutMs } = job.settings;
   const build = { buildPath, buildTimeoutMs };
   const settings = device === 'none' ? build : { ...build, trials, timingTrials, executeTimeoutMs };
@@ -36,6 +58,29 @@ export function readJob(data: unknown, kval: string): Job {
   const parsed = z.object({ job: jobSchema }).safeParse(data);
   if (parsed.success) return parsed.data.job;
   throw new KvalError('bad-input', `the queue holds something that is no job: ${z.prettifyError(parsed.error)}`);
+}
+
+/** As `readJob`. */
+export function readProblem(data: unknown, kval: string): Problem {
+  checkSender(data, { kval, here: 'this worker', there: 'the client' });
+  const parsed = z.object({ problem: problemSchema }).safeParse(data);
+  if (parsed.success) return parsed.data.problem;
+  throw new KvalError('bad-input', `the queue holds something that is no problem: ${z.prettifyError(parsed.error)}`);
+}
+
+/** What decides whose labels may stand beside each other: a problem's shapes, at its full and its small size. */
+const shapesSchema = z.object({ shapeHash: z.string().nullable(), smallShapeHash: z.string().nullable() });
+export type Shapes = z.infer<typeof shapesSchema>;
+
+export function packShapes({ shapeHash, smallShapeHash }: Shapes, kval: string): Packed {
+  return { protocol: queueProtocol, kval, shapes: { shapeHash, smallShapeHash } };
+}
+
+export function readShapes(data: unknown, kval: string): Shapes {
+  checkSender(data, { kval, here: 'this client', there: 'the worker' });
+  const parsed = z.object({ shapes: shapesSchema }).safeParse(data);
+  if (parsed.success) return parsed.data.shapes;
+  throw breach(`a worker's answer has no shapes: ${z.prettifyError(parsed.error)}`);
 }
 
 export function packVerdict(verdict: Measured, kval: string): Packed & { readonly verdict: Measured } {

@@ -8,13 +8,26 @@ import {
   WaitingError,
   Worker,
 } from 'bullmq';
+import { z } from 'zod';
 import type { Job } from '../candidate.js';
 import { type ErrorCode, KvalError, toKvalError } from '../errors.js';
+import type { Problem } from '../problem.js';
 import type { Validator } from '../validator/validator.js';
 import type { Measured } from '../verdict.js';
 import type { Progress } from '../worker/protocol.js';
 import { noticeOnce, queueAddress, queuePrefix, reach, withinMs } from './connection.js';
-import { type Lane, packFailure, packVerdict, readJob, stallsBorne } from './message.js';
+import {
+  type Lane,
+  orderKinds,
+  type Packed,
+  packFailure,
+  packShapes,
+  packVerdict,
+  readJob,
+  readProblem,
+  type Shapes,
+  stallsBorne,
+} from './message.js';
 
 export interface WorkOptions {
   readonly url: string;
@@ -23,6 +36,8 @@ export interface WorkOptions {
   readonly lanes: Partial<Readonly<Record<Lane, number>>>;
   /** What judges here; the caller closes it. */
   readonly open: (onProgress: (job: Job, progress: Progress) => void) => Validator<Measured>;
+  /** What the harness here says of a problem's shapes. */
+  readonly describe: (problem: Problem, signal: AbortSignal) => Promise<Shapes>;
   /** A worker without a sign of life for so long is dead, and its jobs go to others within twice that time. */
   readonly lockMs?: number;
   /** How long jobs at work may take to end once `signal` says stop; then they go back to the queue. */
@@ -78,15 +93,26 @@ export async function runWorker(options: WorkOptions): Promise<WorkReport> {
   setMaxListeners(0, giveBack.signal);
   let inARow = 0;
 
-  async function judge(bull: BullJob, token: string | undefined, cancelled: AbortSignal | undefined): Promise<unknown> {
+  async function answer(bull: BullJob, stop: AbortSignal): Promise<Packed> {
+    switch (z.enum(orderKinds).safeParse(bull.name).data) {
+      case 'describe':
+        return packShapes(await options.describe(readProblem(bull.data, kval), stop), kval);
+      default: {
+        const job = readJob(bull.data, kval);
+        reporters.set(job, bull);
+        const verdict = await validator.validate(job, { signal: stop });
+        counts.judged += 1;
+        return packVerdict(verdict, kval);
+      }
+    }
+  }
+
+  async function work(bull: BullJob, token: string | undefined, cancelled: AbortSignal | undefined): Promise<unknown> {
     try {
-      const job = readJob(bull.data, kval);
-      reporters.set(job, bull);
       const stop = AbortSignal.any([giveBack.signal, ...(cancelled === undefined ? [] : [cancelled])]);
-      const verdict = await validator.validate(job, { signal: stop });
+      const packed = await answer(bull, stop);
       inARow = 0;
-      counts.judged += 1;
-      return packVerdict(verdict, kval);
+      return packed;
     } catch (thrown) {
       const error = toKvalError(thrown);
       if (giveBack.signal.aborted && error.code === 'interrupted') {
@@ -113,7 +139,7 @@ export async function runWorker(options: WorkOptions): Promise<WorkReport> {
   }
 
   const parts = lanesOf(options.lanes).map(([lane, concurrency]) => {
-    const worker = new Worker(lane, judge, {
+    const worker = new Worker(lane, work, {
       ...common,
       autorun: false,
       name: `${hostname()}-${process.pid}`,

@@ -5,7 +5,7 @@ import { errorTable, KvalError } from '../errors.js';
 import type { Kval } from '../kval.js';
 import { answerErrors } from './error-reply.js';
 import { facades } from './facades/all.js';
-import { openIdempotency } from './idempotency.js';
+import type { Idempotency } from './idempotency.js';
 import type { Jobs } from './jobs.js';
 import type { Judge } from './judge.js';
 import type { Probe } from './probe.js';
@@ -34,6 +34,7 @@ export interface FacadeParts extends Parts {
 }
 
 export interface AppOptions extends Omit<FacadeParts, 'closing'> {
+  readonly idempotency: Idempotency;
   /** What clients must know; null: nothing is asked of them. */
   readonly token: string | null;
   /** `silent` logs nothing. Kernel texts and tokens are never logged. */
@@ -50,7 +51,8 @@ export interface App {
 }
 
 export async function buildApp(options: AppOptions): Promise<App> {
-  const { token, logLevel = 'info', bodyLimitBytes = 4 * 2 ** 20, requestTimeoutMs = 30_000, ...parts } = options;
+  const { token, idempotency, logLevel = 'info', bodyLimitBytes = 4 * 2 ** 20, ...rest } = options;
+  const { requestTimeoutMs = 30_000, ...parts } = rest;
   const { kval, judge, jobs, tally } = parts;
   const http = Fastify({
     // `originalUrl` may have the token in it.
@@ -63,7 +65,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
       headersTimeout: Math.min(15_000, requestTimeoutMs),
       connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs),
     },
-    forceCloseConnections: 'idle',
+    // Everything is answered by then. What is left are connections that wait, and such as never asked: Node counts those
+    // as busy, and would wait for them as long as they stay.
+    forceCloseConnections: true,
     rewriteUrl: withoutToken,
   });
   http.setValidatorCompiler(validatorCompiler);
@@ -105,7 +109,6 @@ export async function buildApp(options: AppOptions): Promise<App> {
     },
     transform: jsonSchemaTransform,
   });
-  const idempotency = openIdempotency();
   await http.register(liveRoutes, parts);
   await http.register(aboutRoutes, parts);
   await http.register(validateRoutes, { ...parts, idempotency });

@@ -8,7 +8,7 @@ export function answerErrors(app: FastifyInstance, retryAfterSeconds: () => numb
   app.setErrorHandler((thrown, request, reply: FastifyReply) => {
     const { status, error } = errorOf(thrown);
     if (status >= 500) request.log.warn({ code: error.code, route: request.routeOptions.url }, error.message);
-    if (error.code === 'busy' || error.code === 'closing') reply.header('retry-after', retryAfterSeconds());
+    if (['busy', 'closing', 'starting'].includes(error.code)) reply.header('retry-after', retryAfterSeconds());
     if (error.code === 'unauthorised') reply.header('www-authenticate', 'Bearer');
     return reply.code(status).send(errorReply(error));
   });

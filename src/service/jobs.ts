@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
-import Database from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import pLimit from 'p-limit';
 import { z } from 'zod';
-import { KvalError, toKvalError } from '../errors.js';
+import { type ErrorCode, KvalError, toKvalError } from '../errors.js';
 import { errorReply } from './error-reply.js';
 import { bodyHash, otherBody } from './idempotency.js';
 import {
@@ -45,16 +43,21 @@ export interface Jobs {
 }
 
 export interface JobsOptions {
-  /** A SQLite file, made where there is none. */
-  readonly path: string;
+  readonly database: Database;
   readonly judge: (request: JudgeRequest, call: { readonly signal: AbortSignal }) => Promise<Reply>;
   /** How many are at work at once. */
   readonly concurrency: number;
   /** How long what is finished is kept. */
   readonly keepMs?: number;
-  /** The file grows no further than this; accepting more is `disk-full`. */
-  readonly maxBytes?: number;
 }
+
+interface Ending {
+  readonly status: 'done' | 'failed';
+  readonly answer: Reply | ErrorReply['error'];
+}
+
+/** Errors of `judge` after which an accepted job waits for its turn. */
+const waited: readonly ErrorCode[] = ['busy', 'starting', 'disk-full', 'store-busy'];
 
 const ended = new Set<JobState['status']>(['done', 'failed', 'cancelled']);
 export const isEnded = ({ status }: JobState): boolean => ended.has(status);
@@ -69,8 +72,7 @@ const rowSchema = z.object({
 });
 
 export function openJobs(options: JobsOptions): Jobs {
-  const { judge, concurrency, keepMs = 24 * 3_600_000 } = options;
-  const database = openFile(options);
+  const { database, judge, concurrency, keepMs = 24 * 3_600_000 } = options;
   const limit = pLimit(concurrency);
   const stops = new Map<string, AbortController>();
   const watchers = new Map<string, Set<() => void>>();
@@ -105,10 +107,11 @@ export function openJobs(options: JobsOptions): Jobs {
     stops.set(id, stop);
     const done = limit(async () => {
       if (draining || stop.signal.aborted) return;
-      put(id, 'running');
-      await finish(id, request, stop.signal);
+      await written(() => put(id, 'running'), stop.signal);
+      const ending = await endingOf(request, stop.signal);
+      if (ending !== null) await written(() => put(id, ending.status, ending.answer), stop.signal);
     })
-      // A store that cannot be written now still has the job as one to begin again.
+      // A store that fails for good still has the job as one to begin again.
       .catch(() => {})
       .finally(() => {
         stops.delete(id);
@@ -117,20 +120,32 @@ export function openJobs(options: JobsOptions): Jobs {
     work.add(done);
   };
 
-  const finish = async (id: string, request: JudgeRequest, signal: AbortSignal): Promise<void> => {
+  /** How a job ends; null where the service ends before it. */
+  const endingOf = async (request: JudgeRequest, signal: AbortSignal): Promise<Ending | null> => {
     for (;;) {
       try {
-        put(id, 'done', await judge(request, { signal }));
-        return;
+        return { status: 'done', answer: await judge(request, { signal }) };
       } catch (thrown) {
         const { code } = toKvalError(thrown);
-        if (closed || code === 'closing') return;
-        // It was accepted, so it waits for its turn among those who ask and wait.
-        if (code === 'busy' && !signal.aborted) await pause(200, signal);
-        else {
-          put(id, 'failed', errorReply(thrown).error);
-          return;
-        }
+        if (closed || code === 'closing') return null;
+        // It was accepted, so it waits for its turn among those who ask and wait, and for who is to judge it.
+        if (!waited.includes(code) || signal.aborted) return { status: 'failed', answer: errorReply(thrown).error };
+        // The queue empties while the service ends; for the rest the next start waits.
+        if (draining && code !== 'busy') return null;
+        await pause(200, signal);
+      }
+    }
+  };
+
+  /** A disk that is full, or a file that is busy, is waited for: what was judged is not lost. */
+  const written = async (write: () => void, signal: AbortSignal): Promise<void> => {
+    for (;;) {
+      try {
+        return write();
+      } catch (thrown) {
+        if (!toKvalError(thrown).retry || draining) throw thrown;
+        await pause(1_000, signal);
+        if (signal.aborted) throw thrown;
       }
     }
   };
@@ -209,34 +224,8 @@ export function openJobs(options: JobsOptions): Jobs {
       clearInterval(pruning);
       for (const stop of stops.values()) stop.abort(new KvalError('closing', 'the service is closing'));
       await end();
-      database.close();
     },
   };
-}
-
-function openFile({ path, maxBytes }: JobsOptions): Database.Database {
-  mkdirSync(dirname(path), { recursive: true });
-  const database = new Database(path, { timeout: 15_000 });
-  database.pragma('journal_mode = WAL');
-  // An accepted job outlives the machine's power too.
-  database.pragma('synchronous = FULL');
-  if (maxBytes !== undefined) {
-    const pageBytes = Number(database.pragma('page_size', { simple: true }));
-    database.pragma(`max_page_count = ${Math.ceil(maxBytes / pageBytes)}`);
-  }
-  database.exec(
-    `CREATE TABLE IF NOT EXISTS jobs (
-       id TEXT PRIMARY KEY,
-       idempotency_key TEXT UNIQUE,
-       body_hash TEXT NOT NULL,
-       request TEXT NOT NULL,
-       status TEXT NOT NULL,
-       answer TEXT,
-       changed_at INTEGER NOT NULL
-     ) STRICT;
-     CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);`,
-  );
-  return database;
 }
 
 function stateOf(row: unknown): JobState {

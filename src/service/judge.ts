@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { type Candidate, type Job, jobKey, makeCandidate, type Settings, settingsSchema } from '../candidate.js';
-import { toKvalError } from '../errors.js';
+import { KvalError, toKvalError } from '../errors.js';
 import { extractCode } from '../generate/extract-code.js';
 import type { Kval, Mode } from '../kval.js';
 import { selectProblems } from '../labels/select.js';
@@ -29,8 +29,8 @@ export interface JudgeCall {
 export interface Judge {
   /**
    * Anything wrong with a kernel, or with the answer that should hold one, is a reply. It throws a `KvalError` where the
-   * request is not as it must be (`bad-input`, `not-found`), the queue is full (`busy`), the time is up (`deadline`) or
-   * the instrument failed.
+   * request is not as it must be (`bad-input`, `not-found`), who is to judge is not there yet (`starting`), the queue is
+   * full (`busy`), the time is up (`deadline`) or the instrument failed.
    */
   judge(request: JudgeRequest, call?: JudgeCall): Promise<Reply>;
   /** The reply with all its keys for callers that cannot bear an error. */
@@ -158,6 +158,8 @@ export async function openJudge(options: JudgeOptions): Promise<Judge> {
       const about: About = { problem: problem.id, mode: present.mode, startedAt, cached: false };
       const candidate = candidateOf(request, problem);
       if (typeof candidate === 'string') return replyOf(noKernel(candidate), request, about);
+      const missing = modes.missing();
+      if (missing !== null) throw new KvalError('starting', `not ready: ${missing}`, { retry: true });
       const given = Object.entries(request.settings ?? {}).filter(([, value]) => value !== undefined);
       const settings = settingsSchema.parse({ ...ownSettings(), ...Object.fromEntries(given) });
       const job: Job = { problem, candidate, settings };

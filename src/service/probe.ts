@@ -12,7 +12,7 @@ export interface Probe {
 const freshMs = 5_000;
 const patienceMs = 5_000;
 
-/** A simulator is asked for a prediction, the harness who it is. */
+/** A simulator is asked for a prediction, the harness who it is, a queue whether a worker serves it. */
 export function openProbe(kval: Kval, modes: Modes): Probe {
   let asked: { readonly present: Present; readonly at: number } | null = null;
   let answered: Present | null = null;
@@ -23,7 +23,7 @@ export function openProbe(kval: Kval, modes: Modes): Probe {
       if (present.simulated !== null) {
         await present.simulated.validate(await exampleJob(kval), { signal: AbortSignal.timeout(patienceMs) });
       }
-      if (present.mode !== 'simulated') await kval.hello();
+      if (present.mode !== 'simulated') await kval.answers();
       answered = present;
     } catch (thrown) {
       if (answered === present) answered = null;
@@ -37,11 +37,17 @@ export function openProbe(kval: Kval, modes: Modes): Probe {
     void ask(present);
   };
   const waitMs = (): number => (answered === null ? 2_000 : freshMs);
-  askOnce(modes.present());
+
+  void modes.opened.then(
+    () => askOnce(modes.present()),
+    () => {},
+  );
 
   return {
     missing() {
       const present = modes.present();
+      const opening = modes.missing();
+      if (opening !== null) return `${present.mode}: ${opening}`;
       askOnce(present);
       return answered === present ? null : `${present.mode}: ${missing}`;
     },

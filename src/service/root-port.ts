@@ -27,6 +27,7 @@ export async function openRootPort(app: FastifyInstance, { prefix, port, token }
     if (!server.listening) return;
     const closed = once(server, 'close');
     server.close();
+    server.closeAllConnections();
     await closed;
   });
   await app.ready();

@@ -1,14 +1,17 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { hybridPolicySchema } from '../validator/policy.js';
 import type { Parts } from './app.js';
 import type { Judge } from './judge.js';
+import { modeChoiceSchema, modeNameSchema } from './kept-mode.js';
+import { choosers } from './modes.js';
 import { errorSchema } from './request.js';
 import { rewardNameSchema, rewardPresets } from './rewards.js';
 
-const modeNameSchema = z.enum(['real', 'simulated', 'hybrid']);
 const modeSchema = z.object({
   mode: modeNameSchema,
+  chosen_by: z
+    .enum(choosers)
+    .describe('Whose word the mode is. A request outlives restarts (kept) until the command line names a mode.'),
   validator: z.string(),
   reward: rewardNameSchema,
   settings: z.json().describe('What holds where a request names nothing else.'),
@@ -67,18 +70,15 @@ export const aboutRoutes: FastifyPluginAsyncZod<Parts> = async (app, { kval, jud
     '/v1/mode',
     {
       schema: {
-        summary: 'Another mode from now on; what has begun ends where it began',
-        body: z.strictObject({
-          mode: modeNameSchema,
-          policy: hybridPolicySchema.optional().describe("Of a hybrid; the service's own without it."),
-        }),
+        summary: 'Another mode from now on, over restarts too; what has begun ends where it began',
+        body: modeChoiceSchema,
         response: { 200: modeSchema, default: errorSchema },
       },
     },
-    async ({ body: { mode, policy }, log }) => {
+    async ({ body, log }) => {
       const before = judge.modes.present().mode;
-      await judge.modes.change({ mode, ...(policy === undefined ? {} : { policy }) });
-      log.info({ before, mode, policy }, 'the mode was changed');
+      await judge.modes.change(body);
+      log.info({ before, ...body }, 'the mode was changed');
       return modeOf(judge);
     },
   );
@@ -97,6 +97,7 @@ function modeOf(judge: Judge): z.infer<typeof modeSchema> {
   const present = judge.modes.present();
   return {
     mode: present.mode,
+    chosen_by: judge.modes.chosenBy(),
     validator: present.validator.name,
     reward: judge.reward,
     settings: { ...judge.settings() },

@@ -17,6 +17,8 @@ const batchSchema = z.strictObject({
   step: z.int().nonnegative().optional().describe('Of the items that name none.'),
 });
 
+const resultsSchema = z.object({ results: z.array(z.union([replySchema, errorSchema])) });
+
 /** So many items of one batch are judged at once: a batch does not fill the queue. */
 const itemsAtOnce = 64;
 
@@ -38,7 +40,7 @@ export const validateRoutes: FastifyPluginAsyncZod<Parts & { idempotency: Idempo
     async (request, reply) => {
       const signal = goneSignal(reply);
       const work = () => judge.judge(atStep(request.body, request), callOf(request, signal));
-      return idempotency.once(keyed(request, signal), work);
+      return idempotency.once(keyed(request, signal), replySchema, work);
     },
   );
 
@@ -51,7 +53,7 @@ export const validateRoutes: FastifyPluginAsyncZod<Parts & { idempotency: Idempo
         summary: 'Judge many kernels; the results come in the order of the items',
         headers: callHeaders,
         body: batchSchema,
-        response: { 200: z.object({ results: z.array(z.union([replySchema, errorSchema])) }), default: errorSchema },
+        response: { 200: resultsSchema, default: errorSchema },
       },
     },
     async (request, reply) => {
@@ -64,7 +66,8 @@ export const validateRoutes: FastifyPluginAsyncZod<Parts & { idempotency: Idempo
         const body = { ...common, ...parsed.data };
         return judge.judge(atStep(body, request), callOf(request, signal)).catch(errorReply);
       };
-      return idempotency.once(keyed(request, signal), async () => ({ results: await limit.map(items, judgeOne) }));
+      const work = async () => ({ results: await limit.map(items, judgeOne) });
+      return idempotency.once(keyed(request, signal), resultsSchema, work);
     },
   );
 };

@@ -22,12 +22,16 @@ export interface OpenOptions {
   /** What an endpoint calls its model. */
   readonly named: string | null;
   readonly referenceRuntimeMs: (problem: Problem) => number | null;
+  /** Ends the wait for an engine that says nothing. */
+  readonly signal?: AbortSignal;
 }
 
 /** A folder says what kind of model it holds; an address is a language model, with no calibration. */
-export async function openSimulator({ model, apiKey, named, referenceRuntimeMs }: OpenOptions): Promise<Simulator> {
+export async function openSimulator(options: OpenOptions): Promise<Simulator> {
+  const { model, apiKey, named, referenceRuntimeMs, signal } = options;
+  const stop = signal === undefined ? {} : { signal };
   if (/^https?:\/\//.test(model)) {
-    const endpoint = { baseUrl: model, apiKey, ...(named === null ? {} : { model: named }) };
+    const endpoint = { baseUrl: model, apiKey, ...(named === null ? {} : { model: named }), ...stop };
     return openOpenaiSimulator({
       endpoint,
       model: named ?? model,
@@ -39,7 +43,7 @@ export async function openSimulator({ model, apiKey, named, referenceRuntimeMs }
   if ((await readGtmFolder(model)) === null) return openEmbeddedSimulator({ folder: model, referenceRuntimeMs });
   const { facts, serving } = await openServed(model);
   return openOpenaiSimulator({
-    endpoint: { ...serving, apiKey },
+    endpoint: { ...serving, apiKey, ...stop },
     model: facts.model,
     calibration: await readOpenaiCalibration(model, serving.engine, facts.model),
     device: facts.device,

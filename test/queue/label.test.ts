@@ -2,15 +2,19 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type LocalRedis, noRedis, startRedis } from '../../bench/service/redis.js';
 import { LabelStore } from '../../src/labels/store.js';
 import { testFolder } from '../worker/fixture.js';
-import { noRedis, startRedis, type TestRedis } from './redis.js';
 
 const root = join(import.meta.dirname, '..', '..');
-let redis: TestRedis;
+let redis: LocalRedis;
 
 function kval(...args: string[]) {
-  return execa(process.execPath, [join(root, 'dist', 'cli.js'), ...args], { reject: false, all: true });
+  return kvalWith({}, ...args);
+}
+
+function kvalWith(env: Record<string, string>, ...args: string[]) {
+  return execa(process.execPath, [join(root, 'dist', 'cli.js'), ...args], { reject: false, all: true, env });
 }
 
 describe.skipIf(noRedis !== null)(`kval label --queue${noRedis === null ? '' : ` (no Redis: ${noRedis})`}`, () => {
@@ -34,11 +38,11 @@ describe.skipIf(noRedis !== null)(`kval label --queue${noRedis === null ? '' : `
     });
     serving.catch(() => {}); // heard below
     const candidates = join(root, 'kernelbench', 'candidates', '7_ReLU');
-    const outcomes = async (name: string, ...more: string[]) => {
+    const outcomes = async (name: string, env: Record<string, string>, ...more: string[]) => {
       const store = join(folder, name);
       await kval('import', candidates, '--store', store);
       const common = ['--problems', 'starter/level1/7', '--device', 'none', '--limit', '3', '--store', store];
-      const { exitCode, all } = await kval('label', ...common, ...more);
+      const { exitCode, all } = await kvalWith(env, 'label', ...common, ...more);
       expect(exitCode, all).toBe(0);
       const labels = LabelStore.open(store);
       const rows = labels.list({ limit: 10 });
@@ -53,9 +57,10 @@ describe.skipIf(noRedis !== null)(`kval label --queue${noRedis === null ? '' : `
     expect(await serving).toContain(`redis://127.0.0.1:${redis.port}`);
     const order = (rows: { candidateHash: string }[]) =>
       rows.toSorted((a, b) => a.candidateHash.localeCompare(b.candidateHash));
-    const queued = await outcomes('queued.db', '--queue', redis.url);
+    // The box that labels has no harness of its own.
+    const queued = await outcomes('queued.db', { KVAL_PYTHON: 'no-python-here' }, '--queue', redis.url);
     expect(queued).toHaveLength(3);
-    expect(order(queued)).toEqual(order(await outcomes('own.db')));
+    expect(order(queued)).toEqual(order(await outcomes('own.db', {})));
     worker.kill('SIGTERM');
     const { exitCode, stdout } = await worker;
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '3 judged, 0 failed, 0 given back' });

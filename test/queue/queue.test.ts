@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type LocalRedis, noRedis, startRedis } from '../../bench/service/redis.js';
 import { type Job, jobKey } from '../../src/candidate.js';
 import { packJob, readFailure } from '../../src/queue/message.js';
 import { createQueuedValidator, type QueuedOptions, type QueuedValidator } from '../../src/queue/queued.js';
@@ -9,10 +10,9 @@ import type { SecondProcess } from '../labels/second-process.js';
 import { conforms } from '../validator/conformance.js';
 import { testFolder } from '../worker/fixture.js';
 import { begun, box, job, kval, startBox, until } from './boxes.js';
-import { noRedis, startRedis, type TestRedis } from './redis.js';
 
 /** Each test has a database of its own, so that none takes the jobs of another. */
-let redis: TestRedis;
+let redis: LocalRedis;
 let databases = 1;
 const fresh = (): string => `${redis.url}/${databases++}`;
 
@@ -67,6 +67,18 @@ describe.skipIf(noRedis !== null)(`many boxes${noRedis === null ? '' : ` (no Red
     expect(stages).toContain('build');
     expect(stages).toContain('execute');
     expect([await counts(url), await counts(url, 'cuda')]).toEqual([nothing, nothing]);
+  });
+
+  test('shapes of a problem are told by any box, and who asks hears where there is none', async () => {
+    const url = fresh();
+    const validator = client(url);
+    await expect(validator.reach()).rejects.toMatchObject({ code: 'endpoint-failed', retry: true });
+    await box(url);
+    await validator.reach();
+    const { problem } = job('fine');
+    const shapes = { shapeHash: 's'.repeat(64), smallShapeHash: null };
+    expect(await Promise.all([1, 2].map(() => validator.describe(problem)))).toEqual([shapes, shapes]);
+    expect(await counts(url)).toEqual(nothing);
   });
 
   test('two boxes work at the same time, and the same job asked for twice is judged once', async () => {

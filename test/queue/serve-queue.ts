@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { readConfig } from '../../src/config.js';
 import { runWorker } from '../../src/queue/work.js';
 import { createRealValidator, openHarness } from '../../src/validator/real.js';
+import { problem } from '../../src/worker/protocol.js';
 
 export const serveOptionsSchema = z.object({
   url: z.string(),
@@ -33,6 +34,8 @@ export async function main(options: string): Promise<void> {
       ...(lanes.cuda === undefined ? {} : { cuda: lanes.cuda }),
     },
     signal: stop.signal,
+    describe: async ({ id, source }, signal) =>
+      (await pool.ask(problem, { about: id, on: 'build', params: () => ({ source }), signal })).result,
     onServing: () => process.stdout.write('serving\n'),
     open: (onProgress) => {
       const real = createRealValidator({ config, pool, onProgress });

@@ -7,6 +7,7 @@ import { type Judge, openJudge } from '../../src/service/judge.js';
 import { judgeRequestSchema } from '../../src/service/request.js';
 import type { SimulatedValidator } from '../../src/validator/simulated.js';
 import { kernel, problemId } from './facades/kernel.js';
+import { onlyMode } from './open.js';
 
 let folder: Awaited<ReturnType<typeof dir>>;
 let kval: Kval;
@@ -50,7 +51,7 @@ async function openSlow(
   };
   const judge = await openJudge({
     kval,
-    modes: { present: () => present, lend: (use) => use(present), change: async () => {}, close: async () => {} },
+    modes: onlyMode(present),
     settings: settingsSchema.parse({}),
     reward: 'kevin',
     queueLimit,

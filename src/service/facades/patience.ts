@@ -8,8 +8,8 @@ import type { JudgeRequest, Reply } from '../request.js';
 const pauseMs = 50;
 
 /**
- * A verdict for a client that cannot queue by itself: it waits for room as long as there is time, and for the verdict in
- * what is left of it. Throws as `Judge.judge` does.
+ * A verdict for a client that cannot queue by itself: it waits for room, and for who is to judge, as long as there is
+ * time, and for the verdict in what is left of it. Throws as `Judge.judge` does.
  */
 export async function judgeInTime(
   judge: Judge,
@@ -24,7 +24,7 @@ export async function judgeInTime(
     try {
       return await judge.judge(request, { ...call, deadlineMs: leftMs, lastTry });
     } catch (thrown) {
-      if (toKvalError(thrown).code !== 'busy' || lastTry) throw thrown;
+      if (!['busy', 'starting'].includes(toKvalError(thrown).code) || lastTry) throw thrown;
       await sleep(pauseMs, undefined, call);
     }
   }

@@ -1,4 +1,6 @@
+import { type CallToolResult, Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { validatorTool } from '../../../src/simulator/prompt.js';
 import type { Answer } from '../open.js';
 import { type HeldService, heldKernel, openHeldService } from './held.js';
 import { answer, kernel, problemId, reference } from './kernel.js';
@@ -24,6 +26,18 @@ const verify = {
   verifier_metadata: { problem_id: problemId },
   response: { output: [{ type: 'message', content: [{ type: 'output_text', text: textOf(heldKernel('nemo')) }] }] },
 };
+
+/** MCP's official client. */
+async function call(service: HeldService, source: string): Promise<CallToolResult> {
+  const client = new Client({ name: 'test', version: '1' });
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${service.url}/mcp`)));
+  try {
+    const named = { kernel: source, problem_id: problemId };
+    return await client.callTool({ name: validatorTool.api_name, arguments: named });
+  } finally {
+    await client.close();
+  }
+}
 
 /** Fills a queue of one: a verdict is made to its end though its caller has given up. */
 async function fill(service: HeldService): Promise<void> {
@@ -56,6 +70,14 @@ describe('a deadline that passes', () => {
     expect(json).toMatchObject({ infra_ok: 0, reward: 0, _ng_failure_class: 'judge_failed' });
   });
 
+  it("is an MCP tool's error in real mode", async () => {
+    const { isError, content } = await call(real, heldKernel('mcp'));
+    expect(isError).toBe(true);
+    expect(content).toEqual([
+      { type: 'text', text: expect.stringMatching(/^not judged \(deadline\): no verdict within/) },
+    ]);
+  });
+
   it.each(names)("is the simulator's answer in hybrid mode, and says so: %s", async (name) => {
     const { status, text } = await ask(hybrid, name, heldKernel(name));
     expect(status, text).toBe(200);
@@ -67,6 +89,12 @@ describe('a deadline that passes', () => {
     const { json } = await hybrid.ask('/nemo-gym/verify', { body: verify });
     expect(json).toMatchObject({ infra_ok: 1, predicted: 1 });
     expect(json).not.toHaveProperty('_ng_failure_class');
+  });
+
+  it("is the simulator's answer to an MCP client too", async () => {
+    const { isError, structuredContent } = await call(hybrid, heldKernel('mcp'));
+    expect(isError ?? false).toBe(false);
+    expect(structuredContent).toMatchObject({ infra_ok: 1, predicted: 1, reason: 'the harness was not done in time' });
   });
 });
 
@@ -82,6 +110,8 @@ describe('a full queue', () => {
         const { status, text } = await ask(service, name, kernel);
         expect([status, text]).toEqual([503, expect.stringMatching(/kernels are waiting already/)]);
       }
+      const { isError, content } = await call(service, kernel);
+      expect([isError, JSON.stringify(content)]).toEqual([true, expect.stringMatching(/not judged \(busy\)/)]);
     } finally {
       await service.close();
     }

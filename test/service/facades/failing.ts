@@ -5,6 +5,7 @@ import { KvalError } from '../../../src/errors.js';
 import { Kval } from '../../../src/kval.js';
 import { type Judge, openJudge } from '../../../src/service/judge.js';
 import type { Present } from '../../../src/service/modes.js';
+import { onlyMode } from '../open.js';
 
 /** A judge whose validator cannot judge, for a real service around it. */
 export async function openFailingJudge(): Promise<{ judge: Judge; close(): Promise<void> }> {
@@ -18,7 +19,7 @@ export async function openFailingJudge(): Promise<{ judge: Judge; close(): Promi
   const present: Present = { mode: 'simulated', validator, simulated: null, hybridState: () => null, id: 'failing' };
   const judge = await openJudge({
     kval,
-    modes: { present: () => present, lend: (use) => use(present), change: async () => {}, close: async () => {} },
+    modes: onlyMode(present),
     settings: settingsSchema.parse({}),
     reward: 'kevin',
     queueLimit: 100,

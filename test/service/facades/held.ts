@@ -5,7 +5,7 @@ import { Kval, type Mode } from '../../../src/kval.js';
 import { openJudge } from '../../../src/service/judge.js';
 import type { Present } from '../../../src/service/modes.js';
 import { writeHandModel } from '../../simulator/hand-model.js';
-import { openService, type Service } from '../open.js';
+import { onlyMode, openService, type Service } from '../open.js';
 import { kernel } from './kernel.js';
 
 /** A kernel of which the validator of `openHeldService` says nothing until it is released, or its callers are gone. */
@@ -27,6 +27,9 @@ export async function openHeldService(
   await writeHandModel(folder.path);
   const kval = new Kval({ ...readConfig({}), home: folder.path });
   const simulated = await kval.simulated(folder.path);
+  // Nothing is executed, so no harness has to be started to look at shapes.
+  const store = await kval.store();
+  store.putProblems(store.problems().map((problem) => ({ ...problem, shapeHash: 'not looked at' })));
   let release = (): void => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   const present: Present = {
@@ -50,7 +53,7 @@ export async function openHeldService(
   };
   const judge = await openJudge({
     kval,
-    modes: { present: () => present, lend: (use) => use(present), change: async () => {}, close: async () => {} },
+    modes: onlyMode(present),
     settings: settingsSchema.parse({}),
     reward: 'kevin',
     queueLimit,

@@ -15,7 +15,7 @@ const program =
       ? join(own, 'redis-server')
       : null;
 
-/** Why the tests cannot have a Redis; null where they can. */
+/** Why there can be no Redis; null where there can. */
 export const noRedis: string | null =
   program !== null
     ? null
@@ -23,7 +23,7 @@ export const noRedis: string | null =
       ? readFileSync(join(own, 'absent'), 'utf8').trim()
       : '`npm run setup` was not run';
 
-export interface TestRedis {
+export interface LocalRedis {
   readonly port: number;
   readonly url: string;
   /** Ends it in order, as a restart of the service does, and starts it again over the same files. */
@@ -34,7 +34,7 @@ export interface TestRedis {
 }
 
 /** A Redis of its own on a free port of loopback, writing every change to a temporary folder. */
-export async function startRedis(options: { password?: string } = {}): Promise<TestRedis> {
+export async function startRedis(options: { password?: string } = {}): Promise<LocalRedis> {
   const folder = mkdtempSync(join(tmpdir(), 'kval-redis-'));
   const port = await freePort();
   const secret = options.password === undefined ? [] : ['--requirepass', options.password];
