@@ -1,5 +1,6 @@
 #!/bin/sh
-# verl's GRPO with kval's verdicts as reward. Not run here; a test runs the coroutine that verl calls.
+# verl's GRPO with kval's verdicts as reward. Not run whole, for want of a GPU: verl took these arguments (--cfg job),
+# its reward loop and its trainer's validation were run against kval, and a test runs the coroutine.
 # The data's column reward_model.ground_truth names the problem. Model, data and sizes: further arguments.
 set -eu
 : "${KVAL_URL:=http://127.0.0.1:8700}"
