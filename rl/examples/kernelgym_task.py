@@ -1,4 +1,5 @@
-"""KernelGYM's protocol: an evaluation, then its result by id. A test runs it.
+"""KernelGYM's protocol: an evaluation, then its result by id. A test runs it, and replays what KernelGYM's own reward
+manager sent when it was run against kval.
 
 KernelGYM's own clients need only the address `http://127.0.0.1:8700/kernelgym`.
 """

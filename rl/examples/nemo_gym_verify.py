@@ -1,6 +1,8 @@
-"""NeMo-Gym's protocol: a finished rollout in, the same with its reward out. A test runs it.
+"""NeMo-Gym's protocol: a finished rollout in, the same with its reward out. A test runs it, and replays what NeMo-Gym's
+own rollout collection and simple agent sent when they were run against kval.
 
-NeMo-Gym (and prime-rl by its NeMo-Gym taskset) needs only the resource server's address, `http://127.0.0.1:8700/nemo-gym`.
+NeMo-Gym needs a port of its own (`kval serve --nemo-gym-port 8701`), as the host and port of its resource server;
+prime-rl's NeMo-Gym taskset, not run here, takes the address `http://127.0.0.1:8700/nemo-gym`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""rLLM: the reward function, as rLLM calls it. A test runs it without rLLM; not run here: rLLM's trainer.
+"""rLLM: the reward function, as rLLM calls it. A test runs it without rLLM; rLLM's SimpleWorkflow and evaluator loader
+were run against kval with `reward_fn` and `evaluate`; not run here: rLLM's trainer.
 
-Give `reward_fn` to whatever takes a RewardFunction, such as `SingleTurnEnvironment(reward_fn=reward_fn)`.
+Give `reward_fn` to whatever takes a RewardFunction, such as `SimpleWorkflow`, or a verifier's import path
+`kval.rllm:evaluate` to what takes that.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 #!/bin/sh
-# slime with kval's verdicts as reward. Not run here; a test runs the coroutine that slime calls.
+# slime with kval's verdicts as reward. Not run whole, for want of a GPU: its reward hub was run against kval, by this
+# function and by HTTP; tests run the coroutine, and replay what the hub sent.
 # The label names the problem. Model, data and sizes: further arguments.
 set -eu
 : "${KVAL_URL:=http://127.0.0.1:8700}"

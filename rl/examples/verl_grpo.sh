@@ -1,5 +1,6 @@
 #!/bin/sh
-# verl's GRPO with kval's verdicts as reward. Tests run verl's loader and its reward managers; its trainer was not run.
+# verl's GRPO with kval's verdicts as reward. Not run whole, for want of a GPU: verl took these arguments (--cfg job),
+# its trainer's validation was run against kval by hand, and tests run its loader and its reward managers.
 # The data's column reward_model.ground_truth names the problem. Model, data and sizes: further arguments.
 set -eu
 : "${KVAL_URL:=http://127.0.0.1:8700}"

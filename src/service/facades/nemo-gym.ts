@@ -124,12 +124,12 @@ function answerOf(output: readonly unknown[]): string {
   return parts.join('');
 }
 
-/** Of every numeric key, over the rows that have it; rows of a failed instrument are left out. */
+/** Of every numeric key that is not NeMo-Gym's own, over the rows that have it, without rows of a failed instrument. */
 function meansOf(rows: readonly Record<string, unknown>[]): Record<string, number> {
   const values = new Map<string, number[]>();
   for (const row of rows.filter((each) => each._ng_failure_class === undefined)) {
     for (const [name, value] of Object.entries(row)) {
-      if (typeof value === 'number') values.set(name, [...(values.get(name) ?? []), value]);
+      if (typeof value === 'number' && !name.startsWith('_')) values.set(name, [...(values.get(name) ?? []), value]);
     }
   }
   const mean = (all: readonly number[]): number => all.reduce((sum, value) => sum + value, 0) / all.length;

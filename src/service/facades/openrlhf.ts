@@ -20,10 +20,10 @@ const bodySchema = z.looseObject({
 
 /**
  * OpenRLHF's remote reward (`--reward.remote_url`). It sends one sample a call, or none where it has several servers.
- * After its last try it would train on nothing: a failed instrument is then answered with the lowest reward, infra_ok 0.
- * Its tensors take their type from the JSON, and a batch of whole numbers alone has no standard deviation, with which
- * training ends: every number has a decimal point. (openrlhf/utils/agent.py, openrlhf/trainer/ppo_utils/
- * experience_maker.py of OpenRLHF/OpenRLHF at 3c3be623.)
+ * After its last try it would train on nothing: a failed instrument is then answered with the lowest reward and
+ * infra_ok 0. Its tensors take their type from the JSON, and training ends where a batch of rewards has whole numbers
+ * alone, since they have no standard deviation there: every number is written with a decimal point.
+ * (openrlhf/utils/agent.py and openrlhf/trainer/ppo_utils/experience_maker.py of OpenRLHF/OpenRLHF at 3c3be623.)
  */
 export const openrlhf: FastifyPluginAsyncZod<FacadeParts> = async (app, { judge, deadlineMs = patienceMs }) => {
   const tries = openTries(clientTries);

@@ -48,7 +48,7 @@ describe('NeMo-Gym', () => {
   it('answers a wrong call of its tool in words, for the agent to read', async () => {
     for (const [body, says] of [
       [{}, /kernel/],
-      [{ kernel }, /problem/],
+      [{ kernel }, /bad-input.*names no problem/],
       [{ kernel, problem_id: 'level9/9' }, /level9/],
     ] as const) {
       const { status, text, headers } = await service.ask(`${base}/cuda_code_validator`, { body });
