@@ -39,7 +39,17 @@ export interface Construction {
   readonly attribute: string;
 }
 
+const known = new WeakMap<PythonText, ModuleText>();
+
 export function readModules(python: PythonText): ModuleText {
+  const before = known.get(python);
+  if (before !== undefined) return before;
+  const read = readAnew(python);
+  known.set(python, read);
+  return read;
+}
+
+function readAnew(python: PythonText): ModuleText {
   const operators: string[] = [];
   const calls: (ModuleCall & { readonly end: number })[] = [];
   const tuples = new Set<string>();

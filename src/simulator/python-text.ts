@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache';
+
 /** What can be seen of a Python candidate without running it: its tokens, string constants and extension builds. */
 export interface PythonText {
   readonly tokens: readonly PythonToken[];
@@ -27,10 +29,16 @@ const mostBuilds = 16;
 
 const positional = ['name', 'cpp_sources', 'cuda_sources', 'functions'];
 
+/** The latest texts, as they were read: a problem comes with many candidates, and a candidate is looked at twice. */
+const latest = new LRUCache<string, PythonText>({ maxSize: 300_000, sizeCalculation: (_, { length }) => length + 1 });
+
 export function readPython(source: string): PythonText {
+  const known = latest.get(source);
+  if (known !== undefined) return known;
   const scan = scanPython(source);
-  const bindings = findBindings(scan.tokens);
-  return { ...scan, bindings, builds: findBuilds(scan.tokens) };
+  const read = { ...scan, bindings: findBindings(scan.tokens), builds: findBuilds(scan.tokens) };
+  latest.set(source, read);
+  return read;
 }
 
 /** The constant texts of an expression: one for a string, several for a list; best effort for anything else. */
