@@ -15,19 +15,27 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 FOLDS = 5
-# A number that stands for a name is no quantity.
-NAMES_AS_NUMBERS = ("device",)
+# Known of kernels that ran, or ran well: they say how fast a kernel may be, and would betray its verdict.
+CIRCUMSTANCES = ("device", "referenceMs")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The parsed features, then the chosen hashed counts. `plain`: parsed features that are quantities, always known;
-    `findings`: for each head the places of what is known to speak against a kernel, and of their count."""
+    """The parsed features, then the chosen hashed counts. `plain`: parsed features that are always known, without the
+    `circumstances`; `findings`: for each head the places of what is known to speak against a kernel, and of their
+    count."""
 
     values: NDArray[np.float32]
     grams: tuple[int, ...]
     plain: Rows
     findings: dict[str, tuple[Rows, int]]
+    circumstances: Rows
+
+    def for_verdicts(self) -> Columns:
+        """The same, blind for the circumstances."""
+        values = self.values.copy()
+        values[:, self.circumstances] = np.nan
+        return replace(self, values=values)
 
 
 def choose_columns(matrix: Matrix, labelled: list[tuple[Rows, Floats]], seed: int) -> Columns:
@@ -41,7 +49,10 @@ def choose_columns(matrix: Matrix, labelled: list[tuple[Rows, Floats]], seed: in
     common = np.flatnonzero((frequency >= 4) & (frequency <= 0.95 * len(train)))
     wanted = min(384, len(train) // 10)
     gain = np.zeros(len(common))
-    both = csr_matrix(hstack([csr_matrix(np.nan_to_num(matrix.parsed)), csc_matrix(matrix.grams)[:, common]]))
+    circumstances = np.flatnonzero(np.isin(matrix.names, CIRCUMSTANCES))
+    parsed = np.nan_to_num(matrix.parsed)
+    parsed[:, circumstances] = 0
+    both = csr_matrix(hstack([csr_matrix(parsed), csc_matrix(matrix.grams)[:, common]]))
     for rows, labels in labelled if wanted > 0 and len(common) > 0 else []:
         first = lightgbm.train(
             {**tree_settings(len(rows), seed), "objective": "binary"},
@@ -53,10 +64,9 @@ def choose_columns(matrix: Matrix, labelled: list[tuple[Rows, Floats]], seed: in
     best = np.argsort(-gain, kind="stable")[:wanted]
     chosen = np.sort(common[best[gain[best] > 0]])
     values = np.hstack([matrix.parsed, matrix.grams[:, chosen].toarray().astype(np.float32)])
-    known = ~np.isnan(matrix.parsed).any(axis=0)
-    named = np.array([name not in NAMES_AS_NUMBERS for name in matrix.names])
+    known = ~np.isnan(matrix.parsed).any(axis=0) & ~np.isin(matrix.names, CIRCUMSTANCES)
     places = {head: _places(matrix, findings) for head, findings in matrix.findings.items()}
-    return Columns(values, tuple(int(gram) for gram in chosen), np.flatnonzero(known & named), places)
+    return Columns(values, tuple(int(gram) for gram in chosen), np.flatnonzero(known), places, circumstances)
 
 
 def with_build(columns: Columns, matrix: Matrix) -> Columns:

@@ -116,18 +116,19 @@ def train_heads(matrix: Matrix, *, seed: int, step: Callable[[str], None]) -> Tr
     with_correct = _both_classes(matrix.correct, judged)
     labelled = [(built, matrix.compiled)] + ([(judged, matrix.correct)] if with_correct else [])
     columns = choose_columns(matrix, labelled, seed)
+    verdicts = columns.for_verdicts()
     step("columns")
-    compiled = _fit(matrix, columns, "compiled", built, matrix.compiled, seed, step)
-    correct = _fit(matrix, columns, "correct", judged, matrix.correct, seed, step) if with_correct else None
+    compiled = _fit(matrix, verdicts, "compiled", built, matrix.compiled, seed, step)
+    correct = _fit(matrix, verdicts, "correct", judged, matrix.correct, seed, step) if with_correct else None
     told = _told(matrix)
     once_built = None
     if _both_classes(matrix.correct, told):
-        once_built = _fit(matrix, with_build(columns, matrix), "correct", told, matrix.correct, seed, step)
+        once_built = _fit(matrix, with_build(verdicts, matrix), "correct", told, matrix.correct, seed, step)
     failed: dict[str, Fitted | None] = {"invalid": None, "ran": None}
     for name, labels in _failures(matrix):
         rows = np.flatnonzero(matrix.train & ~np.isnan(labels))
         if _both_classes(labels, rows):
-            failed[name] = _fit(matrix, columns, name, rows, labels, seed, step)
+            failed[name] = _fit(matrix, verdicts, name, rows, labels, seed, step)
     quantiles: dict[str, Quantiles | None] = {"runtime": None, "speedup": None}
     for name, rows, logs in (("runtime", timed, matrix.log_runtime), ("speedup", compared, matrix.log_speedup)):
         if len(rows) >= LEAST_TIMED:

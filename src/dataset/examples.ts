@@ -11,7 +11,10 @@ export function* examplesOf(
   labels: 'harness' | 'published' | 'any',
   filter: Filter = {},
 ): Generator<LabelledExample> {
-  if (labels !== 'published') for (const label of store.iterate(filter)) yield ofLabel(label);
+  if (labels !== 'published') {
+    const devices = devicesOf(store, filter);
+    for (const label of store.iterate(filter)) yield ofLabel(label, devices);
+  }
   if (labels === 'harness') return;
   for (const record of store.published(filter)) {
     const problem = store.problem(record.candidate.problemId);
@@ -19,7 +22,27 @@ export function* examplesOf(
   }
 }
 
-function ofLabel({ problem, candidate, measured, settings }: Label): LabelledExample {
+/**
+ * The device of each kind that most labels name. A kernel that failed before it ran was meant for one, too; a row that names
+ * none for that reason would betray its verdict.
+ */
+function devicesOf(store: LabelStore, filter: Filter): ReadonlyMap<string, string> {
+  const counts = new Map<string, Map<string, number>>();
+  for (const { settings, measured } of store.iterate(filter)) {
+    const { device } = measured.provenance;
+    if (device === null) continue;
+    const kind = counts.get(settings.device) ?? new Map<string, number>();
+    counts.set(settings.device, kind.set(device, (kind.get(device) ?? 0) + 1));
+  }
+  return new Map(
+    [...counts].map(([kind, names]) => [kind, [...names].reduce((a, b) => (b[1] > a[1] ? b : a))[0]] as const),
+  );
+}
+
+function ofLabel(
+  { problem, candidate, measured, settings }: Label,
+  devices: ReadonlyMap<string, string>,
+): LabelledExample {
   const { outcome, fidelity, provenance, build } = measured;
   const compiled = compiledOf(outcome);
   // Runtimes of two sizes of a problem do not mix.
@@ -34,7 +57,7 @@ function ofLabel({ problem, candidate, measured, settings }: Label): LabelledExa
       compiled,
       correct: correctOf(outcome),
       runtimeMs: timing?.candidateMs.median ?? null,
-      device: provenance.device,
+      device: provenance.device ?? devices.get(settings.device) ?? null,
       referenceRuntimeMs: timing?.referenceMs.median ?? null,
       diagnostics: outcome.status === 'compile-error' ? outcome.diagnostics.map(({ message }) => message) : [],
       build: compiled === true && build !== null ? buildFactsOf(build) : null,

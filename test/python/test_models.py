@@ -112,6 +112,18 @@ def test_trains_every_head_from_the_training_split_alone(tmp_path: Path) -> None
     assert set(scores["ran"]["rows"]) < set(scores["correct"]["rows"])
 
 
+def test_verdicts_do_not_rest_on_what_is_known_of_good_kernels_alone(tmp_path: Path) -> None:
+    matrix = read_matrix(write_matrix(tmp_path / "m.bin", 300))
+    parsed = matrix.parsed.copy()
+    parsed[:, NAMES.index("device")] = np.where(matrix.compiled == 1, 7, np.nan)
+    betrayed = Matrix(**{**vars(matrix), "parsed": parsed})
+    heads = train(betrayed, tmp_path / "out")["heads"]
+    assert isinstance(heads, dict)
+    for name in ("compiled", "correct", "invalid", "ran"):
+        for forest in (*heads[name]["boosted"], heads[name]["random"]):
+            assert NAMES.index("device") not in forest["feature"], name
+
+
 def test_listens_to_builds_only_where_they_tell_more(tmp_path: Path) -> None:
     told = read_matrix(write_matrix(tmp_path / "truth.bin", 400, told="truth"))
     model = train(told, tmp_path / "truth")

@@ -181,6 +181,20 @@ describe('openEmbeddedSimulator', () => {
     expect([simulator.model, simulator.calibration]).toEqual([card.model, card.calibration]);
   });
 
+  it('judges alike whether or not it is told where a kernel runs, and how long the reference takes there', async () => {
+    const known = await openEmbeddedSimulator({
+      folder: join(home, 'model'),
+      device: 'Test GPU',
+      referenceRuntimeMs: () => 2,
+    });
+    const unknown = await openEmbeddedSimulator({ folder: join(home, 'model') });
+    for (const options of [{}, { broken: true }, { wrong: true }]) {
+      const job = jobOf(kernelText(904, options));
+      const [told, untold] = [await known.predict(job), await unknown.predict(job)];
+      expect(told.probabilities).toEqual(untold.probabilities);
+    }
+  });
+
   it('takes a real build as settled', async () => {
     const simulator = await openEmbeddedSimulator({ folder: join(home, 'model') });
     const job = jobOf(kernelText(902, { broken: true }));
