@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from test_worker import ROOT, Conversation, execute_params
+from texture import texture_candidate
 
 CACHE = ROOT / ".kval" / "builds"  # the runtime compiles once for a machine, not once for a test
 
@@ -55,28 +56,7 @@ class ModelNew(torch.nn.Module):
         BODY
 '''
 
-UNSUPPORTED = '''
-import torch
-from torch.utils.cpp_extension import load_inline
-
-CUDA = """
-#include <cuda_runtime.h>
-__global__ void texture_kernel(cudaTextureObject_t texture, float* to) {
-    to[threadIdx.x] = tex2D<float>(texture, threadIdx.x, 0.5f);
-}
-torch::Tensor fetch(torch::Tensor x) {
-    auto y = torch::empty_like(x);
-    texture_kernel<<<1, 32>>>(0, y.data_ptr<float>());
-    return y;
-}
-"""
-module = load_inline(name="fetch", cpp_sources="torch::Tensor fetch(torch::Tensor x);", cuda_sources=CUDA,
-                     functions=["fetch"])
-
-class ModelNew(torch.nn.Module):
-    def forward(self, x):
-        return module.fetch(x)
-'''
+UNSUPPORTED = texture_candidate("x")
 
 
 @pytest.fixture(scope="module")

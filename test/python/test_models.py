@@ -129,7 +129,9 @@ def test_listens_to_builds_only_where_they_tell_more(tmp_path: Path) -> None:
     model = train(told, tmp_path / "truth")
     heads = model["heads"]
     assert isinstance(heads, dict)
-    stores = len(NAMES) + len(model["grams"]) + 1  # type: ignore[arg-type]
+    grams = model["grams"]
+    assert isinstance(grams, list)
+    stores = len(NAMES) + len(grams) + 1
     assert stores in heads["correctOnceBuilt"]["random"]["feature"]
     scores = json.loads((tmp_path / "truth" / "scores.json").read_text(encoding="utf-8"))["correctOnceBuilt"]
     right = [

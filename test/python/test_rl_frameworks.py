@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from served import CLI, ROOT, example, node
+from texture import texture_candidate
 
 import kval.trl
 from kval import Client, Reply, ServiceError
@@ -22,29 +23,7 @@ WRONG = (CANDIDATES / "transposed_operand.py").read_text(encoding="utf-8")
 ANSWER = f"Here it is.\n```python\n{KERNEL}\n```"
 # The harness says what it is without a build: a class, and no kernel.
 HOLLOW = "```python\nimport torch\nclass ModelNew(torch.nn.Module):\n    turn = %d\n```"
-# The one that CUDA in software cannot run: of this kernel it says nothing.
-TEXTURE = '''
-import torch
-from torch.utils.cpp_extension import load_inline
-
-CUDA = """
-#include <cuda_runtime.h>
-__global__ void fetch_kernel(cudaTextureObject_t texture, float* to) {
-    to[threadIdx.x] = tex2D<float>(texture, threadIdx.x, 0.5f);
-}
-torch::Tensor fetch(torch::Tensor a) {
-    auto y = torch::empty_like(a);
-    fetch_kernel<<<1, 32>>>(0, y.data_ptr<float>());
-    return y;
-}
-"""
-module = load_inline(name="fetch", cpp_sources="torch::Tensor fetch(torch::Tensor a);", cuda_sources=CUDA,
-                     functions=["fetch"])
-
-class ModelNew(torch.nn.Module):
-    def forward(self, a, b):
-        return module.fetch(a)
-'''
+TEXTURE = texture_candidate("a, b")
 
 
 @pytest.fixture(autouse=True)
